@@ -1,0 +1,72 @@
+/**
+ * The one error class of Skein. Codes are stable between major versions, messages are not.
+ * Programming mistakes (a wrong argument type) are `TypeError`s instead.
+ */
+
+/** Every way in which a call can fail. */
+export type ErrorCode =
+  /** The object, or the one that holds it, has been closed. */
+  | 'CLOSED'
+  /** The call's `AbortSignal` fired. */
+  | 'ABORTED'
+  /** A deadline that the caller gave has passed. */
+  | 'TIMEOUT'
+  /** Another process uses the folder; the message names it. */
+  | 'STORAGE_LOCKED'
+  /** The disk is full: what was typed stays in memory and is written as soon as there is room. */
+  | 'DISK_FULL'
+  /** The disk or folder cannot be written. */
+  | 'DISK_READ_ONLY'
+  /** The disk failed in another way; `cause` has the system's error. */
+  | 'STORAGE_FAILED'
+  /** Something on disk is not what was written there; the message names the file or log. */
+  | 'STORAGE_DAMAGED'
+  /** Bytes do not have the form they should have. */
+  | 'BAD_ENCODING'
+  /** A block or message failed authentication: wrong key, wrong place, or tampered with. */
+  | 'BAD_SEAL'
+  /** No space of that id on this device. */
+  | 'SPACE_UNKNOWN'
+  /** This device's role does not allow the call. */
+  | 'NOT_ALLOWED'
+  /** The text is no invite. */
+  | 'INVITE_INVALID'
+  | 'INVITE_EXPIRED'
+  | 'INVITE_USED_UP'
+  | 'INVITE_REVOKED'
+  /** Nobody who may admit this device could be reached in time. */
+  | 'INVITE_UNANSWERED'
+  /** A member answered, and what it said does not hold. */
+  | 'INVITE_REFUSED'
+  /** An entry is larger than 16 MiB. */
+  | 'ENTRY_TOO_LARGE'
+  /** A given `Y.Doc` already has content of its own. */
+  | 'DOCUMENT_NOT_EMPTY'
+  /** The document is open with another `Y.Doc`. */
+  | 'DOCUMENT_OPEN'
+  /** An edit cannot be kept: peers would refuse it. */
+  | 'EDIT_INVALID'
+  /** A log of this device has two versions. */
+  | 'LOG_FORKED'
+  /** This device's log lacks entries that it is known to have had; they come back from a peer. */
+  | 'LOG_BEHIND'
+  /** A transport could not do what was asked. */
+  | 'TRANSPORT_FAILED'
+
+/** An expected failure, told apart by its `code`; `cause` has what lies beneath, if anything. */
+export class SkeinError extends Error {
+  override readonly name = 'SkeinError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown } = {}) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Throws `ABORTED` if the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new SkeinError('ABORTED', 'The call was aborted', { cause: signal.reason })
+  }
+}

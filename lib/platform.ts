@@ -1,0 +1,75 @@
+/**
+ * What Node and a page do differently: where the store, the outbox and the keys lie, locks, clock, timers, chance.
+ * Interfaces only; `adapters/node` and `adapters/browser` implement them, tests and the simulator pass their own.
+ */
+
+export interface Platform {
+  readonly clock: Clock
+  /** `length` bytes from a cryptographic source. */
+  randomBytes(length: number): Uint8Array
+  /**
+   * Opens, or makes, a device's storage. `location` is a folder, or in a page the name of a database.
+   * Fails with `STORAGE_LOCKED` (naming the holder), `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED`.
+   */
+  openStorage(location: string): Promise<Storage>
+}
+
+export interface Clock {
+  /** Milliseconds since 1970 by this device's clock, which may be wrong. */
+  now(): number
+  /** Calls `callback` once after `delayMs`; the returned function cancels. Does not keep a process alive. */
+  after(delayMs: number, callback: () => void): () => void
+}
+
+/** One device's durable storage, held under a lock until closed. */
+export interface Storage {
+  /** What Corestore takes: a folder, or an object with the database interface of hypercore-storage. */
+  readonly corestore: string | object
+  /** The secrets file as last written, or null. */
+  readSecrets(): Promise<Uint8Array | null>
+  /** Replaces the secrets file atomically and durably; only the owner can read it. */
+  writeSecrets(bytes: Uint8Array): Promise<void>
+  /** Opens, or makes, the outbox of that name (letters, digits, `-`). */
+  openOutbox(name: string): Promise<Outbox>
+  /** Deletes the outbox of that name, which must be closed. */
+  removeOutbox(name: string): Promise<void>
+  /** Makes all that has been written to the corestore so far survive a power loss. */
+  sync(): Promise<void>
+  /** On a full disk: gives back the reserve so that the store can be opened again. */
+  releaseReserve(): Promise<void>
+  /** Sets the reserve aside again. Fails with `DISK_FULL` while there is no room for it. */
+  restoreReserve(): Promise<void>
+  /** Releases the lock. */
+  close(): Promise<void>
+}
+
+/**
+ * A small durable log of the records that must survive a power loss before they reach the corestore.
+ * Records read back are those whose `append` has resolved, in order, perhaps followed by some whose has not:
+ * never half a record, never one out of order.
+ */
+export interface Outbox {
+  /** All records kept, oldest first. */
+  read(): Promise<OutboxRecord[]>
+  /**
+   * Adds records, and resolves when they survive a power loss. When it fails (`DISK_FULL`, `DISK_READ_ONLY`,
+   * `STORAGE_FAILED`) none of them is kept, and a later append may succeed.
+   */
+  append(records: OutboxRecord[]): Promise<void>
+  /** Bytes that a `trim` would let go of, about. */
+  readonly byteLength: number
+  /**
+   * Starts a new generation that begins with `first`; the generation before the present one is let go of. So the
+   * last one or two generations are always there.
+   */
+  trim(first: OutboxRecord[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface OutboxRecord {
+  /** What the record is about; meaning is the caller's. 0 to 255. */
+  readonly kind: number
+  /** A whole number; meaning is the caller's (a block's index). */
+  readonly index: number
+  readonly bytes: Uint8Array
+}
