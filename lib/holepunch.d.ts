@@ -1,0 +1,231 @@
+// Declarations for the untyped packages of holepunchto: only what is used here. They never show in public signatures.
+
+declare module 'corestore' {
+  import type Hypercore from 'hypercore'
+  import type { KeyPair, Manifest } from 'hypercore'
+  export interface KeyValueBatch {
+    tryPut(key: Uint8Array, value: Uint8Array): void
+    tryDelete(key: Uint8Array): void
+    tryDeleteRange(start: Uint8Array, end: Uint8Array): void
+    flush(): Promise<void>
+    destroy(): void
+  }
+  export interface KeyValueStore {
+    get(key: Uint8Array): Promise<Uint8Array | null>
+    write(options?: { autoDestroy?: boolean }): KeyValueBatch
+    iterator(range: {
+      gte?: Uint8Array
+      lt?: Uint8Array
+      reverse?: boolean
+      limit?: number
+    }): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+    close(): Promise<void>
+  }
+  export default class Corestore {
+    constructor(storage: string | object, options?: { allowBackup?: boolean })
+    readonly storage: { rocks: { session(): KeyValueStore } }
+    ready(): Promise<void>
+    close(): Promise<void>
+    get(options: {
+      manifest: Manifest
+      keyPair?: KeyPair
+      allowFork?: boolean
+      allowPush?: boolean
+    }): Hypercore
+  }
+}
+
+declare module 'hypercore' {
+  export interface KeyPair {
+    readonly publicKey: Uint8Array
+    readonly secretKey: Uint8Array
+  }
+  export interface Manifest {
+    version: number
+    hash: string
+    allowPatch: boolean
+    quorum: number
+    signers: { signature: string; namespace: Uint8Array; publicKey: Uint8Array }[]
+    prologue: null
+    linked: null
+    userData: null
+  }
+  export interface Peer {
+    readonly remotePublicKey: Uint8Array
+    readonly remoteLength: number
+    readonly remoteContiguousLength: number
+    readonly protomux: unknown
+    readonly channel: { close(): void }
+  }
+  export interface Replicator {
+    readonly peers: Peer[]
+    push(index: number): Promise<void>
+    attachTo(mux: unknown): void
+    detachFrom(mux: unknown): void
+    attached(mux: unknown): boolean
+    setAllowPush(allow: boolean): void
+  }
+  export default class Hypercore {
+    static key(manifest: Manifest): Uint8Array
+    readonly key: Uint8Array
+    readonly discoveryKey: Uint8Array
+    readonly length: number
+    readonly byteLength: number
+    readonly contiguousLength: number
+    readonly fork: number
+    readonly writable: boolean
+    readonly closed: boolean
+    readonly peers: Peer[]
+    readonly core: { readonly replicator: Replicator }
+    ready(): Promise<void>
+    close(): Promise<void>
+    append(blocks: Uint8Array | Uint8Array[]): Promise<{ length: number; byteLength: number }>
+    get(index: number, options: { wait: boolean; timeout?: number }): Promise<Uint8Array | null>
+    treeHash(length?: number): Promise<Uint8Array>
+    download(range: { start: number; end: number; linear?: boolean }): { destroy(): void }
+    on(event: 'append' | 'close' | 'truncate', listener: () => void): this
+    on(event: 'download', listener: (index: number) => void): this
+    on(event: 'conflict', listener: (length: number, fork: number) => void): this
+    off(event: string, listener: (...args: never[]) => void): this
+  }
+}
+
+declare module 'protomux' {
+  export interface Message<T> {
+    send(message: T): boolean
+  }
+  export interface Channel {
+    readonly opened: boolean
+    readonly closed: boolean
+    open(handshake?: unknown): void
+    close(): void
+    addMessage<T>(options: {
+      encoding: unknown
+      onmessage: (message: T) => void | Promise<void>
+    }): Message<T>
+  }
+  export default class Protomux {
+    static from(stream: unknown): Protomux
+    readonly stream: { readonly destroyed: boolean; destroy(error?: Error): void }
+    pair(options: { protocol: string; id?: Uint8Array }, notify: () => void): void
+    unpair(options: { protocol: string; id?: Uint8Array }): void
+    opened(options: { protocol: string; id?: Uint8Array }): boolean
+    createChannel(options: {
+      protocol: string
+      id?: Uint8Array
+      onopen?: () => void
+      onclose?: () => void
+    }): Channel | null
+  }
+}
+
+declare module 'sodium-universal' {
+  interface Sodium {
+    randombytes_buf(out: Uint8Array): void
+    crypto_generichash(out: Uint8Array, input: Uint8Array, key?: Uint8Array): void
+    crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void
+    crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): void
+    crypto_sign_verify_detached(
+      signature: Uint8Array,
+      message: Uint8Array,
+      publicKey: Uint8Array
+    ): boolean
+    crypto_box_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void
+    crypto_box_seal(out: Uint8Array, message: Uint8Array, publicKey: Uint8Array): void
+    crypto_box_seal_open(
+      out: Uint8Array,
+      sealed: Uint8Array,
+      publicKey: Uint8Array,
+      secretKey: Uint8Array
+    ): boolean
+    crypto_aead_xchacha20poly1305_ietf_encrypt(
+      out: Uint8Array,
+      message: Uint8Array,
+      additionalData: Uint8Array,
+      secretNonce: null,
+      nonce: Uint8Array,
+      key: Uint8Array
+    ): number
+    crypto_aead_xchacha20poly1305_ietf_decrypt(
+      out: Uint8Array,
+      secretNonce: null,
+      sealed: Uint8Array,
+      additionalData: Uint8Array,
+      nonce: Uint8Array,
+      key: Uint8Array
+    ): number
+  }
+  const sodium: Sodium
+  export default sodium
+}
+
+declare module '@hyperswarm/secret-stream' {
+  import type { Duplex } from 'streamx'
+  export default class SecretStream extends Duplex {
+    constructor(
+      isInitiator: boolean,
+      rawStream: unknown,
+      options?: {
+        keyPair?: { publicKey: Uint8Array; secretKey: Uint8Array }
+        remotePublicKey?: Uint8Array
+        pattern?: string
+      }
+    )
+    readonly publicKey: Uint8Array
+    readonly remotePublicKey: Uint8Array
+    readonly handshakeHash: Uint8Array
+    readonly isInitiator: boolean
+    readonly destroyed: boolean
+    readonly opened: Promise<boolean>
+    setKeepAlive(intervalMs: number): void
+    setTimeout(silenceMs: number): void
+  }
+}
+
+declare module 'hyperdht' {
+  export default class DHT {
+    constructor(options: {
+      bootstrap?: { host: string; port: number }[]
+      host?: string
+      ephemeral?: boolean
+      firewalled?: boolean
+    })
+    static bootstrapper(port: number, host: string, options?: object): DHT
+    ready(): Promise<void>
+    fullyBootstrapped(): Promise<void>
+    address(): { host: string; port: number }
+    destroy(): Promise<void>
+  }
+}
+
+declare module 'hyperswarm' {
+  import type DHT from 'hyperdht'
+  import type SecretStream from '@hyperswarm/secret-stream'
+  export default class Hyperswarm {
+    constructor(options: {
+      dht?: DHT
+      bootstrap?: { host: string; port: number }[]
+      keyPair: { publicKey: Uint8Array; secretKey: Uint8Array }
+      maxPeers?: number
+      firewall?: (remotePublicKey: Uint8Array) => boolean
+    })
+    readonly connections: Set<SecretStream>
+    on(event: 'connection', listener: (stream: SecretStream) => void): this
+    on(event: 'update', listener: () => void): this
+    join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): { flushed(): Promise<void>; refresh(): Promise<void> }
+    leave(topic: Uint8Array): Promise<void>
+    flush(): Promise<void>
+    destroy(): Promise<void>
+  }
+}
+
+declare module '@hyperswarm/testnet' {
+  import type DHT from 'hyperdht'
+  export interface Testnet {
+    readonly bootstrap: { host: string; port: number }[]
+    readonly nodes: DHT[]
+    createNode(options?: object): DHT
+    destroy(): Promise<void>
+  }
+  export default function createTestnet(size?: number, options?: object): Promise<Testnet>
+}
