@@ -1,0 +1,283 @@
+/**
+ * All members' logs of one space, decoded and delivered in causal order: an entry comes after everything its author had
+ * delivered when it wrote it, on every peer. What is not ready waits here, outside Yjs, and holds up its author only.
+ *
+ * Who owns what: `Log` has the blocks; a `Reader` (below) turns one log's blocks into entries as they arrive; the feed
+ * decides when each is delivered and hands it to its one consumer, the space; it keeps no entry after that.
+ */
+import { toHex } from '../bytes.ts'
+import { SkeinError } from '../errors.ts'
+import type { DeviceId } from '../trust/members.ts'
+import {
+  EntryAssembler,
+  keyIdOfBlock,
+  openBlock,
+  type Dep,
+  type Entry,
+  type LogId
+} from './entry.ts'
+import type { Appended, OwnCore } from './own-log.ts'
+import type { Log } from './store.ts'
+
+const blocksARead = 64
+const entriesAhead = 1024
+/** Deliveries between two turns of the event loop. */
+const deliveriesATurn = 256
+
+export interface Delivered {
+  readonly device: DeviceId
+  readonly log: Log
+  /** The entry's blocks: [from, to). */
+  readonly from: number
+  readonly to: number
+  readonly entry: Entry
+  /** Written by this device, in this run. */
+  readonly isOwn: boolean
+}
+
+/** May the entry be delivered: yes, not yet, or never (it is passed over). */
+export type Gate = 'deliver' | 'wait' | 'skip'
+
+export interface FeedOptions {
+  /** The key of that id, or null while it is not known. */
+  readonly keyOf: (log: Log, keyId: Uint8Array) => Uint8Array | null
+  /** Does the author's role at that position allow it? */
+  readonly gate: (device: DeviceId, log: Log, from: number) => Gate
+  readonly deliver: (delivered: Delivered) => void
+  /** Something in a log is not as it must be; it is passed over, by every peer alike. */
+  readonly onInvalid: (device: DeviceId, log: Log, seq: number, error: SkeinError) => void
+  /** An entry declares another history of a log than ours. */
+  readonly onForkEvidence: (log: Log, length: number) => void
+  /** Lets other work run. */
+  readonly yieldTurn: () => Promise<void>
+}
+
+interface Pending {
+  readonly from: number
+  readonly to: number
+  /** Null where the blocks hold no valid entry. */
+  readonly entry: Entry | null
+  depsChecked: boolean
+}
+
+export class Feed {
+  readonly #options: FeedOptions
+  readonly #readersById = new Map<LogId, Reader>()
+  readonly #declared: Record<OwnCore, Map<LogId, number>> = { control: new Map(), content: new Map() }
+  #pumping = false
+  #again = false
+  #stopped = false
+
+  constructor(options: FeedOptions) {
+    this.#options = options
+  }
+
+  /** Reads a log from `delivered` on, a length at which an entry ends. */
+  add(log: Log, delivered: number): void {
+    if (this.#readersById.has(log.id)) return
+    const reader = new Reader(log, delivered, this.#options)
+    this.#readersById.set(log.id, reader)
+    log.on('progress', () => void this.#drain(reader))
+    void this.#drain(reader)
+  }
+
+  has(id: LogId): boolean {
+    return this.#readersById.has(id)
+  }
+
+  get logs(): Log[] {
+    return [...this.#readersById.values()].map((reader) => reader.log)
+  }
+
+  log(id: LogId): Log | null {
+    return this.#readersById.get(id)?.log ?? null
+  }
+
+  /** Up to where a log has been delivered. */
+  deliveredOf(id: LogId): number {
+    return this.#readersById.get(id)?.delivered ?? 0
+  }
+
+  /** By log, how many of the entries that are here wait for something. */
+  get waiting(): Map<LogId, number> {
+    const waiting = new Map<LogId, number>()
+    for (const { log, queue } of this.#readersById.values()) {
+      if (queue.length > 0) waiting.set(log.id, queue.length)
+    }
+    return waiting
+  }
+
+  /** Looks again at what waits: after a member or a key was added. */
+  wake(): void {
+    for (const reader of this.#readersById.values()) void this.#drain(reader)
+    void this.#pump()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Takes what this device has just appended: it needs no reading back. */
+  deliverOwn(log: Log, device: DeviceId, appended: Appended): void {
+    const reader = this.#readersById.get(log.id)
+    if (reader === undefined || !reader.passBy(appended)) return
+    const { from, to, entry } = appended
+    this.#options.deliver({ device, log, from, to, entry, isOwn: true })
+    void this.#pump()
+  }
+
+  /** What a new entry of this device says it has seen, and the cut behind it. Control entries depend on control alone. */
+  async seen(core: OwnCore, ownLog: Log): Promise<{ deps: Dep[]; cut: Map<LogId, number> }> {
+    const deps: Dep[] = []
+    const cut = new Map<LogId, number>()
+    const declared = this.#declared[core]
+    for (const { log, delivered } of this.#readersById.values()) {
+      if (delivered === 0) continue
+      cut.set(log.id, delivered)
+      if (log === ownLog || (core === 'control' && log.name.core !== 'control')) continue
+      if (declared.get(log.id) === delivered) continue
+      const treeHash = await log.treeHashAt(delivered)
+      if (treeHash === null) continue
+      deps.push({ log: log.id, length: delivered, treeHash })
+      declared.set(log.id, delivered)
+    }
+    return { deps, cut }
+  }
+
+  async #drain(reader: Reader): Promise<void> {
+    const { log } = reader
+    try {
+      while (!this.#stopped && (await reader.read())) void this.#pump()
+      void this.#pump()
+    } catch (cause) {
+      if (this.#stopped) return
+      const error = new SkeinError('STORAGE_FAILED', `Log ${log.id} could not be read`, { cause })
+      this.#options.onInvalid(toHex(log.name.device), log, reader.readTo, error)
+    }
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#pumping) {
+      this.#again = true
+      return
+    }
+    this.#pumping = true
+    let sinceTurn = 0
+    do {
+      this.#again = false
+      for (const reader of this.#readersById.values()) {
+        let pending: Pending | undefined
+        while (!this.#stopped && (pending = reader.queue[0]) !== undefined) {
+          const gate = pending.entry === null ? 'skip' : await this.#gate(reader, pending, pending.entry)
+          if (gate === 'wait') break
+          if (reader.queue[0] !== pending) continue
+          reader.queue.shift()
+          reader.delivered = pending.to
+          this.#again = true
+          if (gate === 'deliver' && pending.entry !== null) this.#deliver(reader, pending, pending.entry)
+          if (++sinceTurn % deliveriesATurn === 0) await this.#options.yieldTurn()
+        }
+        if (reader.isPaused) void this.#drain(reader)
+      }
+    } while (this.#again && !this.#stopped)
+    this.#pumping = false
+  }
+
+  #deliver({ log }: Reader, { from, to }: Pending, entry: Entry): void {
+    const device = toHex(log.name.device)
+    this.#options.deliver({ device, log, from, to, entry, isOwn: false })
+  }
+
+  async #gate({ log }: Reader, pending: Pending, entry: Entry): Promise<Gate> {
+    if (!pending.depsChecked) {
+      for (const dep of entry.deps) {
+        const other = this.#readersById.get(dep.log)
+        if (other === undefined || other.delivered < dep.length) return 'wait'
+      }
+      for (const dep of entry.deps) {
+        const other = this.#readersById.get(dep.log)!.log
+        if ((await other.treeHashAt(dep.length)) === dep.treeHash) continue
+        this.#options.onForkEvidence(other, dep.length)
+        return 'wait'
+      }
+      pending.depsChecked = true
+    }
+    return this.#options.gate(toHex(log.name.device), log, pending.from)
+  }
+}
+
+/** Turns one log's blocks into entries, some way ahead of what is delivered. */
+class Reader {
+  readonly log: Log
+  readonly queue: Pending[] = []
+  delivered: number
+  /** The next block to read. */
+  readTo: number
+  #entryFrom: number
+  readonly #assembler = new EntryAssembler()
+  readonly #options: FeedOptions
+  #reading = false
+  #missed = false
+  isPaused = false
+
+  constructor(log: Log, delivered: number, options: FeedOptions) {
+    this.log = log
+    this.delivered = delivered
+    this.readTo = delivered
+    this.#entryFrom = delivered
+    this.#options = options
+  }
+
+  /** Steps over an entry that this device appended itself, if it is the next one. */
+  passBy({ from, to }: Appended): boolean {
+    if (this.#reading || this.readTo !== from || this.delivered !== from) return false
+    this.readTo = to
+    this.#entryFrom = to
+    this.delivered = to
+    return true
+  }
+
+  /** Reads on; true if there may be more. Never two at once. */
+  async read(): Promise<boolean> {
+    if (this.#reading) {
+      this.#missed = true
+      return false
+    }
+    this.isPaused = this.queue.length >= entriesAhead
+    const end = Math.min(this.log.contiguousLength, this.readTo + blocksARead)
+    if (this.isPaused || this.readTo >= end) return false
+    this.#reading = true
+    this.#missed = false
+    try {
+      const indexes = Array.from({ length: end - this.readTo }, (_, i) => this.readTo + i)
+      const blocks = await Promise.all(indexes.map((index) => this.log.get(index)))
+      for (const block of blocks) if (block === null || !this.#take(block)) return this.#missed
+      return true
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  /** False when the block's key is not here yet. */
+  #take(block: Uint8Array): boolean {
+    const seq = this.readTo
+    let entry: Entry | null
+    try {
+      const key = this.#options.keyOf(this.log, keyIdOfBlock(block))
+      if (key === null) return false
+      entry = this.#assembler.add(openBlock(block, { ...this.log.name, seq }, key))
+      this.readTo = seq + 1
+      if (entry === null) return true
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
+      this.#options.onInvalid(toHex(this.log.name.device), this.log, seq, error)
+      this.#assembler.reset()
+      this.readTo = seq + 1
+      entry = null
+    }
+    const from = this.#entryFrom
+    this.#entryFrom = this.readTo
+    this.queue.push({ from, to: this.readTo, entry, depsChecked: false })
+    return true
+  }
+}

@@ -1,0 +1,382 @@
+/**
+ * This device's two logs in a space: the only place that appends. One queue for both, written a group at a time:
+ * entries are sealed for their places, made durable in the outbox with one fdatasync, and then appended.
+ *
+ * The outbox comes first because an append alone makes no fsync: a write-ahead tail lost with the power would open
+ * silently shorter, and if a peer had it, the next append would fork the log for good. On opening, what the store lacks
+ * is appended again from the outbox, byte for byte, which causes no conflict. Nothing that fails loses an entry: it
+ * stays in the queue, and is tried again.
+ *
+ * Records in the outbox: 0 and 1, a block of the control and the content log (index: its place) · 2, a session mark
+ * (index: the client counter; bytes: 1 when the session ended cleanly) · 3, a watermark (index: 0 control, 1 content;
+ * bytes: varUint of the length that the store is known to hold durably).
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import { equalBytes } from '../bytes.ts'
+import { SkeinError } from '../errors.ts'
+import { Emitter } from '../events.ts'
+import type { Outbox, OutboxRecord, Platform } from '../platform.ts'
+import { maxBodyBytes, sealEntry, type Dep, type Entry, type LogId } from './entry.ts'
+import type { Log } from './store.ts'
+
+const recordKinds = { control: 0, content: 1, session: 2, watermark: 3 } as const
+const trimAtBytes = 4 * 1024 * 1024
+const maxGroupBytes = 8 * 1024 * 1024
+const firstRetryMs = 500
+const lastRetryMs = 10_000
+
+export type OwnCore = 'control' | 'content'
+
+/** An entry of this device that is in its log, durably. */
+export interface Appended {
+  readonly core: OwnCore
+  /** The entry's blocks: [from, to). */
+  readonly from: number
+  readonly to: number
+  readonly entry: Entry
+  /** By log, all that this device had delivered when it wrote, the entry itself included. */
+  readonly cut: ReadonlyMap<LogId, number>
+}
+
+export interface OwnLogEvents {
+  appended: { entries: readonly Appended[] }
+  /** Writing failed; what waits is kept and tried again. */
+  failed: { error: SkeinError }
+  /** Writing works again. */
+  recovered: object
+}
+
+export interface OwnLogOptions {
+  readonly control: Log
+  readonly content: Log
+  readonly outbox: Outbox
+  readonly platform: Platform
+  /** The keys that a new entry is sealed under. */
+  readonly keyFor: (core: OwnCore) => Uint8Array
+  /** What a new entry says it has seen, and the whole cut behind it. */
+  readonly seen: (core: OwnCore) => Promise<{ deps: Dep[]; cut: Map<LogId, number> }>
+  /** Makes all that is in the store durable. */
+  readonly sync: () => Promise<void>
+  /** Opens the store again after it failed. */
+  readonly reopenStore: () => Promise<void>
+}
+
+interface Waiting {
+  readonly core: OwnCore
+  readonly kind: number
+  readonly body: Uint8Array
+  readonly timeMs: number
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: SkeinError) => void
+}
+
+interface Group {
+  readonly waiting: readonly Waiting[]
+  readonly appended: readonly Appended[]
+  readonly blocks: Record<OwnCore, { from: number; list: Uint8Array[] }>
+  inOutbox: boolean
+}
+
+export class OwnLog extends Emitter<OwnLogEvents> {
+  readonly #options: OwnLogOptions
+  readonly #logs: Record<OwnCore, Log>
+  #queue: Waiting[] = []
+  #group: Group | null = null
+  #running: Promise<void> | null = null
+  #error: SkeinError | null = null
+  #retryMs = firstRetryMs
+  #cancelRetry: (() => void) | null = null
+  #closed = false
+  /** Lengths that the logs are known to have had; below them nothing may be appended. */
+  readonly #known: Record<OwnCore, number> = { control: 0, content: 0 }
+  #tail: OutboxRecord[] = []
+  #session = { counter: 0, marked: false }
+
+  constructor(options: OwnLogOptions) {
+    super()
+    this.#options = options
+    this.#logs = { control: options.control, content: options.content }
+  }
+
+  /** Recovers what the store lacks. Fails with `LOG_FORKED` or `STORAGE_DAMAGED`. */
+  async ready(): Promise<void> {
+    const records = await this.#options.outbox.read()
+    let session: { counter: number; clean: boolean } | null = null
+    for (const record of records) {
+      if (record.kind === recordKinds.session) {
+        session = { counter: record.index, clean: record.bytes[0] === 1 }
+      } else if (record.kind === recordKinds.watermark) {
+        const core = record.index === 0 ? 'control' : 'content'
+        this.#know(core, decoding.readVarUint(decoding.createDecoder(record.bytes)))
+      } else if (record.kind === recordKinds.control || record.kind === recordKinds.content) {
+        this.#know(coreOf(record), record.index + 1)
+      }
+    }
+    // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here.
+    this.#session = {
+      counter: session === null ? 0 : session.clean ? session.counter : session.counter + 1,
+      marked: false
+    }
+    this.#tail = records.filter((record) => record.kind <= recordKinds.content)
+    await this.#checkEnd('control')
+    await this.#checkEnd('content')
+    await this.#recoverTail()
+    for (const core of ['control', 'content'] as const) {
+      const log = this.#logs[core]
+      if (log.length >= this.#known[core]) continue
+      log.download()
+      log.on('progress', () => {
+        void this.#recoverTail().then(() => this.#run())
+      })
+    }
+  }
+
+  /** Counts this device's sessions that did not end cleanly: part of its Yjs client ids. */
+  get clientCounter(): number {
+    return this.#session.counter
+  }
+
+  /** What keeps entries from being written now, or null. */
+  get error(): SkeinError | null {
+    return this.#error
+  }
+
+  /** True while the store lacks entries that this device is known to have written: they come back from a peer. */
+  get isBehind(): boolean {
+    return (
+      this.#logs.control.length < this.#known.control || this.#logs.content.length < this.#known.content
+    )
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#group === null
+  }
+
+  /**
+   * Adds an entry; resolves when it is durable and appended, however long that takes, and rejects only when the log is
+   * closed first, or with `ENTRY_TOO_LARGE`.
+   */
+  append(core: OwnCore, kind: number, body: Uint8Array): Promise<Appended> {
+    if (this.#closed) return Promise.reject(closedError())
+    if (body.length > maxBodyBytes) {
+      const message = `An entry has at most ${maxBodyBytes} bytes; this one has ${body.length}`
+      return Promise.reject(new SkeinError('ENTRY_TOO_LARGE', message))
+    }
+    return new Promise((resolve, reject) => {
+      const timeMs = this.#options.platform.clock.now()
+      this.#queue.push({ core, kind, body, timeMs, resolve, reject })
+      this.#run()
+    })
+  }
+
+  /** Resolves when everything in the queue is durable; rejects when writing fails meanwhile. */
+  async flush(): Promise<void> {
+    while (!this.isIdle) {
+      if (this.isBehind) {
+        throw new SkeinError(
+          'LOG_BEHIND',
+          'The store is older than what this device has written; it waits for the rest from a peer'
+        )
+      }
+      this.#cancelRetry?.()
+      this.#cancelRetry = null
+      this.#run()
+      await this.#running
+      if (this.#error !== null) throw this.#error
+    }
+  }
+
+  /** Tries once more to write, marks the session as ended cleanly if that worked, and lets go of the outbox. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    try {
+      await this.flush()
+      if (this.#session.marked) {
+        await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
+      }
+    } catch (error) {
+      // Whoever waited for an entry is told below; without the mark, the next session takes new client ids.
+      this.#error ??= asSkeinError(error)
+    }
+    this.#closed = true
+    this.#cancelRetry?.()
+    const left = [...(this.#group?.waiting ?? []), ...this.#queue]
+    for (const waiting of left) waiting.reject(this.#error ?? closedError())
+    this.#queue = []
+    await this.#options.outbox.close()
+  }
+
+  #know(core: OwnCore, length: number): void {
+    this.#known[core] = Math.max(this.#known[core], length)
+  }
+
+  /** The last block in the store must be the one that was written. */
+  async #checkEnd(core: OwnCore): Promise<void> {
+    const log = this.#logs[core]
+    const last = this.#tail.findLast(
+      (record) => coreOf(record) === core && record.index === log.length - 1
+    )
+    if (last === undefined) return
+    const block = await log.get(last.index)
+    if (block === null) {
+      throw new SkeinError('STORAGE_DAMAGED', `Block ${last.index} of the ${core} log is missing`)
+    }
+    if (!equalBytes(block, last.bytes)) {
+      throw new SkeinError('LOG_FORKED', `The ${core} log has another block ${last.index} than was written`)
+    }
+  }
+
+  async #recoverTail(): Promise<void> {
+    for (const core of ['control', 'content'] as const) {
+      const log = this.#logs[core]
+      let next = log.length
+      const missing: Uint8Array[] = []
+      for (const record of this.#tail) {
+        if (coreOf(record) !== core || record.index !== next) continue
+        missing.push(record.bytes)
+        next++
+      }
+      if (missing.length > 0) await log.append(missing)
+    }
+    if (!this.isBehind) this.#tail = []
+  }
+
+  #run(): void {
+    if (this.#running !== null || this.#closed || this.#cancelRetry !== null || this.isBehind) return
+    if (this.isIdle) return
+    this.#running = this.#write().finally(() => {
+      this.#running = null
+      this.#run()
+    })
+  }
+
+  async #write(): Promise<void> {
+    try {
+      this.#group ??= await this.#sealGroup()
+      const group = this.#group
+      if (group === null) return
+      if (!group.inOutbox) {
+        await this.#options.outbox.append(this.#recordsOf(group))
+        group.inOutbox = true
+        this.#session.marked = true
+      }
+      await this.#appendBlocks(group)
+      this.#group = null
+      for (const [i, waiting] of group.waiting.entries()) waiting.resolve(group.appended[i]!)
+      this.emit('appended', { entries: group.appended })
+      for (const core of ['control', 'content'] as const) {
+        const { from, list } = group.blocks[core]
+        this.#know(core, from + list.length)
+        this.#logs[core].push(from, from + list.length)
+      }
+      await this.#trim()
+      if (this.#error !== null) {
+        this.#error = null
+        this.#retryMs = firstRetryMs
+        this.emit('recovered', {})
+      }
+    } catch (error) {
+      this.#error = asSkeinError(error)
+      this.emit('failed', { error: this.#error })
+      if (this.#closed) return
+      this.#cancelRetry = this.#options.platform.clock.after(this.#retryMs, () => {
+        this.#cancelRetry = null
+        this.#run()
+      })
+      this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2)
+    }
+  }
+
+  /** Takes what waits, up to a size, and seals it for its places. */
+  async #sealGroup(): Promise<Group | null> {
+    const blocks = {
+      control: { from: this.#logs.control.length, list: [] as Uint8Array[] },
+      content: { from: this.#logs.content.length, list: [] as Uint8Array[] }
+    }
+    const waiting: Waiting[] = []
+    const appended: Appended[] = []
+    let bytes = 0
+    while (this.#queue.length > 0 && bytes < maxGroupBytes) {
+      const next = this.#queue[0]!
+      const { from, list } = blocks[next.core]
+      const at = from + list.length
+      const key = this.#options.keyFor(next.core)
+      const { deps, cut } = await this.#options.seen(next.core)
+      const entry = { kind: next.kind, timeMs: next.timeMs, deps, body: next.body }
+      const log = this.#logs[next.core]
+      const sealed = sealEntry(entry, { ...log.name, seq: at }, key, this.#options.platform.randomBytes)
+      this.#queue.shift()
+      list.push(...sealed)
+      cut.set(log.id, at + sealed.length)
+      waiting.push(next)
+      appended.push({ core: next.core, from: at, to: at + sealed.length, entry, cut })
+      for (const block of sealed) bytes += block.length
+    }
+    return waiting.length === 0 ? null : { waiting, appended, blocks, inOutbox: false }
+  }
+
+  #recordsOf(group: Group): OutboxRecord[] {
+    const records: OutboxRecord[] = []
+    // Before the first edit of a session reaches the disk, so does the mark that its client ids are in use.
+    if (!this.#session.marked) records.push(sessionRecord(this.#session.counter, false))
+    for (const core of ['control', 'content'] as const) {
+      const { from, list } = group.blocks[core]
+      list.forEach((bytes, i) => records.push({ kind: recordKinds[core], index: from + i, bytes }))
+    }
+    return records
+  }
+
+  /** Appends what of a group the logs do not have yet; after a failure the store is opened again first. */
+  async #appendBlocks(group: Group): Promise<void> {
+    try {
+      await this.#appendMissing(group)
+    } catch {
+      await this.#options.reopenStore()
+      await this.#appendMissing(group)
+    }
+  }
+
+  async #appendMissing(group: Group): Promise<void> {
+    for (const core of ['control', 'content'] as const) {
+      const { from, list } = group.blocks[core]
+      const log = this.#logs[core]
+      const missing = list.slice(Math.max(0, log.length - from))
+      if (missing.length > 0) await log.append(missing)
+    }
+  }
+
+  async #trim(): Promise<void> {
+    if (this.#options.outbox.byteLength < trimAtBytes) return
+    const lengths = { control: this.#logs.control.length, content: this.#logs.content.length }
+    await this.#options.sync()
+    await this.#options.outbox.trim([
+      watermarkRecord(0, lengths.control),
+      watermarkRecord(1, lengths.content),
+      sessionRecord(this.#session.counter, false)
+    ])
+  }
+}
+
+function coreOf(record: OutboxRecord): OwnCore {
+  return record.kind === recordKinds.control ? 'control' : 'content'
+}
+
+function sessionRecord(counter: number, clean: boolean): OutboxRecord {
+  return { kind: recordKinds.session, index: counter, bytes: new Uint8Array([clean ? 1 : 0]) }
+}
+
+function watermarkRecord(index: number, length: number): OutboxRecord {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, length)
+  return { kind: recordKinds.watermark, index, bytes: encoding.toUint8Array(encoder) }
+}
+
+function asSkeinError(error: unknown): SkeinError {
+  if (error instanceof SkeinError) return error
+  return new SkeinError('STORAGE_FAILED', 'Writing to the store failed', { cause: error })
+}
+
+function closedError(): SkeinError {
+  return new SkeinError('CLOSED', 'The log has been closed')
+}

@@ -1,0 +1,165 @@
+/**
+ * The keys of one space: what is derived from the space key, the epoch keys this device holds, and how both are handed
+ * to a device. Every label used is listed in `README.md`.
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import { decodeAll, equalBytes, readBytes, toHex } from '../bytes.ts'
+import {
+  hash,
+  keyBytes,
+  keyedHash,
+  openSealed,
+  sealTo,
+  type BoxKeys
+} from '../crypto.ts'
+import { SkeinError } from '../errors.ts'
+import { keyIdOf } from '../log/entry.ts'
+
+const maxEpochs = 10_000
+
+/** What a newcomer is handed. */
+export interface HandedKeys {
+  readonly spaceKey: Uint8Array
+  readonly epochKeys: readonly Uint8Array[]
+}
+
+export class KeyRing {
+  readonly space: Uint8Array
+  readonly spaceKey: Uint8Array
+  readonly #epochKeysById = new Map<string, Uint8Array>()
+
+  constructor(space: Uint8Array, spaceKey: Uint8Array) {
+    this.space = space
+    this.spaceKey = spaceKey
+  }
+
+  /** Takes a key in; false if it was known. */
+  addEpochKey(key: Uint8Array): boolean {
+    const id = toHex(keyIdOf(key))
+    if (this.#epochKeysById.has(id)) return false
+    this.#epochKeysById.set(id, key)
+    return true
+  }
+
+  epochKey(id: Uint8Array): Uint8Array | null {
+    return this.#epochKeysById.get(toHex(id)) ?? null
+  }
+
+  get epochKeys(): Uint8Array[] {
+    return [...this.#epochKeysById.values()]
+  }
+
+  /** What an invite carries so that its holder can look for the space: not the topic itself, not the space key. */
+  get topicSecret(): Uint8Array {
+    return topicSecretOf(this.spaceKey)
+  }
+
+  /** All keys, sealed to one device. */
+  sealAllTo(signKey: Uint8Array, boxKey: Uint8Array): Uint8Array {
+    const encoder = encoding.createEncoder()
+    writeHeader(encoder, 'skein/grant-keys', this.space, signKey)
+    encoding.writeUint8Array(encoder, this.spaceKey)
+    encoding.writeVarUint(encoder, this.#epochKeysById.size)
+    for (const key of this.epochKeys) encoding.writeUint8Array(encoder, key)
+    return sealTo(boxKey, encoding.toUint8Array(encoder))
+  }
+
+  /** One epoch key, sealed to one device. */
+  sealEpochKeyTo(key: Uint8Array, signKey: Uint8Array, boxKey: Uint8Array): Uint8Array {
+    const encoder = encoding.createEncoder()
+    writeHeader(encoder, 'skein/epoch-key', this.space, signKey)
+    encoding.writeUint8Array(encoder, key)
+    return sealTo(boxKey, encoding.toUint8Array(encoder))
+  }
+
+  /** Null when the box is not for this device; fails with `BAD_ENCODING` when it is and holds something else. */
+  openEpochKey(sealed: Uint8Array, signKey: Uint8Array, box: BoxKeys): Uint8Array | null {
+    const plain = openSealed(box, sealed)
+    if (plain === null) return null
+    return decodeAll(plain, 'sealed epoch key', (decoder) => {
+      readHeader(decoder, 'skein/epoch-key', this.space, signKey)
+      return readBytes(decoder, keyBytes)
+    })
+  }
+}
+
+/** Null when the box is not for this device; fails with `BAD_ENCODING` when it is and holds something else. */
+export function openHandedKeys(
+  sealed: Uint8Array,
+  space: Uint8Array,
+  signKey: Uint8Array,
+  box: BoxKeys
+): HandedKeys | null {
+  const plain = openSealed(box, sealed)
+  if (plain === null) return null
+  return decodeAll(plain, 'sealed grant', (decoder) => {
+    readHeader(decoder, 'skein/grant-keys', space, signKey)
+    const spaceKey = readBytes(decoder, keyBytes)
+    const count = decoding.readVarUint(decoder)
+    if (count > maxEpochs) throw new RangeError(`${count} epochs`)
+    return { spaceKey, epochKeys: Array.from({ length: count }, () => readBytes(decoder, keyBytes)) }
+  })
+}
+
+export function topicSecretOf(spaceKey: Uint8Array): Uint8Array {
+  return keyedHash(spaceKey, 'skein/topic-secret')
+}
+
+/** The 32 bytes that transports announce: they say nothing about the space. */
+export function topicOf(topicSecret: Uint8Array): Uint8Array {
+  return keyedHash(topicSecret, 'skein/topic')
+}
+
+/** Names the space's channel on one connection: outsiders cannot even ask whether the space is here. */
+export function spaceChannelId(spaceKey: Uint8Array, handshakeHash: Uint8Array): Uint8Array {
+  return keyedHash(spaceKey, 'skein/channel', handshakeHash)
+}
+
+/** Names a document within its space: 8 bytes, in hex. */
+export function documentIdOf(space: Uint8Array, name: string): string {
+  return toHex(hash('skein/document', space, new TextEncoder().encode(name)).subarray(0, 8))
+}
+
+/**
+ * The Yjs client id of a device's session: 52 bits of a hash, so that every peer can tell whose it is. Ids of imported
+ * content lie above 2^52.
+ */
+export function clientIdOf(
+  space: Uint8Array,
+  signKey: Uint8Array,
+  salt: Uint8Array,
+  counter: number
+): number {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, counter)
+  const digest = hash('skein/client', space, signKey, salt, encoding.toUint8Array(encoder))
+  let id = digest[6]! & 15
+  for (let i = 5; i >= 0; i--) id += digest[i]! * 2 ** (4 + 8 * (5 - i))
+  return id
+}
+
+function writeHeader(
+  encoder: encoding.Encoder,
+  label: string,
+  space: Uint8Array,
+  signKey: Uint8Array
+): void {
+  encoding.writeVarString(encoder, label)
+  encoding.writeUint8Array(encoder, space)
+  encoding.writeUint8Array(encoder, signKey)
+}
+
+/** A box says what it is and for whom, since a sealed box has no additional data to say it in. */
+function readHeader(
+  decoder: decoding.Decoder,
+  label: string,
+  space: Uint8Array,
+  signKey: Uint8Array
+): void {
+  const ok =
+    decoding.readVarString(decoder) === label &&
+    equalBytes(readBytes(decoder, 32), space) &&
+    equalBytes(readBytes(decoder, 32), signKey)
+  if (!ok) throw new SkeinError('BAD_SEAL', `A box is not what it should be: ${label}`)
+}
