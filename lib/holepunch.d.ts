@@ -160,8 +160,8 @@ declare module 'sodium-universal' {
 }
 
 declare module '@hyperswarm/secret-stream' {
-  import type { Duplex } from 'streamx'
-  export default class SecretStream extends Duplex {
+  // A streamx Duplex whose every message is one `data` event; streamx's own types of `on` fit no listener.
+  export default class SecretStream {
     constructor(
       isInitiator: boolean,
       rawStream: unknown,
@@ -179,6 +179,14 @@ declare module '@hyperswarm/secret-stream' {
     readonly opened: Promise<boolean>
     setKeepAlive(intervalMs: number): void
     setTimeout(silenceMs: number): void
+    write(message: Uint8Array): boolean
+    end(): this
+    pause(): this
+    resume(): this
+    on(event: 'data', listener: (message: Uint8Array) => void): this
+    on(event: 'error', listener: (error: Error) => void): this
+    on(event: 'close' | 'drain' | 'end', listener: () => void): this
+    destroy(error?: Error): void
   }
 }
 
@@ -190,7 +198,10 @@ declare module 'hyperdht' {
       ephemeral?: boolean
       firewalled?: boolean
     })
-    static bootstrapper(port: number, host: string, options?: object): DHT
+    static bootstrapper(port: number, host: string, options?: { host?: string }): DHT
+    readonly nodes: { readonly length: number }
+    readonly io: { readonly networkInterfaces: { destroy(): void } }
+    bind(): Promise<void>
     ready(): Promise<void>
     fullyBootstrapped(): Promise<void>
     address(): { host: string; port: number }
@@ -201,21 +212,31 @@ declare module 'hyperdht' {
 declare module 'hyperswarm' {
   import type DHT from 'hyperdht'
   import type SecretStream from '@hyperswarm/secret-stream'
+  export interface PeerInfo {
+    readonly publicKey: Uint8Array
+    ban(isBanned: boolean): void
+  }
+  export interface PeerDiscoverySession {
+    flushed(): Promise<boolean>
+    refresh(): Promise<boolean | undefined>
+  }
   export default class Hyperswarm {
     constructor(options: {
       dht?: DHT
       bootstrap?: { host: string; port: number }[]
       keyPair: { publicKey: Uint8Array; secretKey: Uint8Array }
       maxPeers?: number
-      firewall?: (remotePublicKey: Uint8Array) => boolean
+      firewall?: (remotePublicKey: Uint8Array, payload: object | null) => boolean
     })
     readonly connections: Set<SecretStream>
+    readonly peers: Map<string, PeerInfo>
     on(event: 'connection', listener: (stream: SecretStream) => void): this
+    on(event: 'ban', listener: (peer: PeerInfo) => void): this
     on(event: 'update', listener: () => void): this
-    join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): { flushed(): Promise<void>; refresh(): Promise<void> }
+    join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): PeerDiscoverySession
     leave(topic: Uint8Array): Promise<void>
     flush(): Promise<void>
-    destroy(): Promise<void>
+    destroy(options?: { force?: boolean }): Promise<void>
   }
 }
 

@@ -1,0 +1,67 @@
+/**
+ * A private DHT for networks that do not reach the public one: one node, to which the devices' `hyperswarm` adapters
+ * are pointed. It sees which addresses look for which topics, and no content.
+ */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import DHT from 'hyperdht'
+import { SkeinError } from '../lib/errors.ts'
+
+export interface DhtAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface PrivateDht extends DhtAddress {
+  /** What the `hyperswarm` adapter takes as its `bootstrap`. */
+  readonly bootstrap: DhtAddress[]
+  close(): Promise<void>
+}
+
+export interface DhtOptions {
+  /** A UDP port. Default 0: any that is free. */
+  readonly port?: number
+  /** This machine's IPv4 address that the devices reach. Default '127.0.0.1': this machine alone. */
+  readonly host?: string
+}
+
+/** Resolves when devices can use it. Fails with `TRANSPORT_FAILED` when the port is taken or the address not ours. */
+export async function runDht(options: DhtOptions = {}): Promise<PrivateDht> {
+  const { port: wantedPort = 0, host = '127.0.0.1' } = options
+  if (host === '0.0.0.0') throw new TypeError('host must be an address that devices reach')
+
+  const port = await probePort(host, wantedPort)
+  // The address is the one that it tells others, `host` the one that it listens on.
+  const dht = DHT.bootstrapper(port, host, { host })
+  try {
+    await dht.ready()
+  } catch (error) {
+    // Its own `destroy` fails again where binding failed, and leaves this watcher behind.
+    dht.io.networkInterfaces.destroy()
+    throw unavailable(host, port, error)
+  }
+  return { host, port, bootstrap: [{ host, port }], close: () => dht.destroy() }
+}
+
+/** The port, or one that is free for 0. */
+async function probePort(host: string, port: number): Promise<number> {
+  const socket = createSocket('udp4')
+  try {
+    socket.bind({ address: host, port, exclusive: true })
+    await once(socket, 'listening')
+    return socket.address().port
+  } catch (error) {
+    throw unavailable(host, port, error)
+  } finally {
+    socket.close()
+  }
+}
+
+function unavailable(host: string, port: number, cause: unknown): SkeinError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const reason =
+    code === 'EADDRINUSE'
+      ? `UDP port ${port} of ${host} is taken`
+      : `UDP port ${port} of ${host} cannot be used (${String(code ?? cause)})`
+  return new SkeinError('TRANSPORT_FAILED', `A DHT node cannot run: ${reason}`, { cause })
+}
