@@ -100,7 +100,6 @@ declare module 'protomux' {
     open(handshake?: unknown): void
     close(): void
     addMessage<T>(options: {
-      encoding: unknown
       onmessage: (message: T) => void | Promise<void>
     }): Message<T>
   }

@@ -19,6 +19,8 @@ export interface Clock {
   now(): number
   /** Calls `callback` once after `delayMs`; the returned function cancels. Does not keep a process alive. */
   after(delayMs: number, callback: () => void): () => void
+  /** Calls `callback` in the next turn of the event loop, also where timers are throttled. */
+  soon(callback: () => void): void
 }
 
 /** One device's durable storage, held under a lock until closed. */

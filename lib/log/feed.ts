@@ -24,6 +24,13 @@ const entriesAhead = 1024
 /** Deliveries between two turns of the event loop. */
 const deliveriesATurn = 256
 
+/** Names an entry: its log and its blocks, [from, to). */
+export interface EntryRef {
+  readonly log: LogId
+  readonly from: number
+  readonly to: number
+}
+
 export interface Delivered {
   readonly device: DeviceId
   readonly log: Log
@@ -58,6 +65,7 @@ interface Pending {
   /** Null where the blocks hold no valid entry. */
   readonly entry: Entry | null
   depsChecked: boolean
+  readonly isOwn: boolean
 }
 
 export class Feed {
@@ -72,13 +80,29 @@ export class Feed {
     this.#options = options
   }
 
-  /** Reads a log from `delivered` on, a length at which an entry ends. */
+  /** Reads another device's log from `delivered` on, a length at which an entry ends. */
   add(log: Log, delivered: number): void {
     if (this.#readersById.has(log.id)) return
-    const reader = new Reader(log, delivered, this.#options)
+    const reader = new Reader(log, delivered, this.#options, false)
     this.#readersById.set(log.id, reader)
     log.on('progress', () => void this.#drain(reader))
     void this.#drain(reader)
+  }
+
+  /**
+   * Reads this device's own log from `delivered` on. Resolves when what is in it has been read; what it appends from
+   * then on comes through `deliverOwn`.
+   */
+  async addOwn(log: Log, delivered: number): Promise<void> {
+    const reader = new Reader(log, delivered, this.#options, true)
+    this.#readersById.set(log.id, reader)
+    await this.readOwn(log)
+  }
+
+  /** Reads on in this device's own log, after blocks that it had lost came back from a peer. */
+  async readOwn(log: Log): Promise<void> {
+    const reader = this.#readersById.get(log.id)
+    if (reader !== undefined) await this.#drain(reader)
   }
 
   has(id: LogId): boolean {
@@ -120,9 +144,9 @@ export class Feed {
   /** Takes what this device has just appended: it needs no reading back. */
   deliverOwn(log: Log, device: DeviceId, appended: Appended): void {
     const reader = this.#readersById.get(log.id)
-    if (reader === undefined || !reader.passBy(appended)) return
+    if (reader === undefined) return
     const { from, to, entry } = appended
-    this.#options.deliver({ device, log, from, to, entry, isOwn: true })
+    if (reader.passBy(appended)) this.#options.deliver({ device, log, from, to, entry, isOwn: true })
     void this.#pump()
   }
 
@@ -142,6 +166,21 @@ export class Feed {
       declared.set(log.id, delivered)
     }
     return { deps, cut }
+  }
+
+  /** Reads an entry again that was delivered before. Fails with `STORAGE_DAMAGED` when its blocks are not here. */
+  async readBack({ log: id, from, to }: EntryRef): Promise<{ device: DeviceId; entry: Entry }> {
+    const log = this.log(id)
+    const assembler = new EntryAssembler()
+    for (let seq = from; log !== null && seq < to; seq++) {
+      const block = await log.get(seq)
+      if (block === null) break
+      const key = this.#options.keyOf(log, keyIdOfBlock(block))
+      if (key === null) break
+      const entry = assembler.add(openBlock(block, { ...log.name, seq }, key))
+      if (entry !== null) return { device: toHex(log.name.device), entry }
+    }
+    throw new SkeinError('STORAGE_DAMAGED', `Entry ${from} of log ${id} was delivered and is gone`)
   }
 
   async #drain(reader: Reader): Promise<void> {
@@ -183,9 +222,9 @@ export class Feed {
     this.#pumping = false
   }
 
-  #deliver({ log }: Reader, { from, to }: Pending, entry: Entry): void {
+  #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {
     const device = toHex(log.name.device)
-    this.#options.deliver({ device, log, from, to, entry, isOwn: false })
+    this.#options.deliver({ device, log, from, to, entry, isOwn })
   }
 
   async #gate({ log }: Reader, pending: Pending, entry: Entry): Promise<Gate> {
@@ -220,7 +259,10 @@ class Reader {
   #missed = false
   isPaused = false
 
-  constructor(log: Log, delivered: number, options: FeedOptions) {
+  readonly #isOwnLog: boolean
+
+  constructor(log: Log, delivered: number, options: FeedOptions, isOwnLog: boolean) {
+    this.#isOwnLog = isOwnLog
     this.log = log
     this.delivered = delivered
     this.readTo = delivered
@@ -228,11 +270,18 @@ class Reader {
     this.#options = options
   }
 
-  /** Steps over an entry that this device appended itself, if it is the next one. */
-  passBy({ from, to }: Appended): boolean {
-    if (this.#reading || this.readTo !== from || this.delivered !== from) return false
+  /**
+   * Takes an entry that this device appended itself. True if it is delivered with that; otherwise it queues behind
+   * entries of the same log that wait for something.
+   */
+  passBy({ from, to, entry }: Appended): boolean {
+    if (this.readTo !== from) throw new RangeError(`Entry ${from} of an own log came at ${this.readTo}`)
     this.readTo = to
     this.#entryFrom = to
+    if (this.queue.length > 0) {
+      this.queue.push({ from, to, entry, depsChecked: true, isOwn: true })
+      return false
+    }
     this.delivered = to
     return true
   }
@@ -243,7 +292,7 @@ class Reader {
       this.#missed = true
       return false
     }
-    this.isPaused = this.queue.length >= entriesAhead
+    this.isPaused = !this.#isOwnLog && this.queue.length >= entriesAhead
     const end = Math.min(this.log.contiguousLength, this.readTo + blocksARead)
     if (this.isPaused || this.readTo >= end) return false
     this.#reading = true
@@ -277,7 +326,7 @@ class Reader {
     }
     const from = this.#entryFrom
     this.#entryFrom = this.readTo
-    this.queue.push({ from, to: this.readTo, entry, depsChecked: false })
+    this.queue.push({ from, to: this.readTo, entry, depsChecked: false, isOwn: false })
     return true
   }
 }

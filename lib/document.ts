@@ -1,0 +1,488 @@
+/**
+ * A `Y.Doc` kept in the logs; behaves as a Yjs provider. It is changed by its user, or by edits that the feed delivered
+ * and the validator let pass, and by nothing else: no transport touches a document, no document knows a transport.
+ *
+ * Pacing: an edit that comes alone leaves at once. While edits come faster than they are written, they leave together,
+ * one group each 100 ms, and what others wrote is applied between groups: otherwise two people typing at once would
+ * make an entry of every keystroke.
+ */
+import * as Y from 'yjs'
+import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
+import { SkeinError, throwIfAborted } from './errors.ts'
+import { Emitter } from './events.ts'
+import { Lifecycle } from './lifecycle.ts'
+import type { Clock } from './platform.ts'
+import { Changes } from './log/changes.ts'
+import type { LogId } from './log/entry.ts'
+import type { Appended } from './log/own-log.ts'
+import { validateUpdate } from './trust/validate.ts'
+import type { DeviceId } from './trust/members.ts'
+import { Applier, type IncomingEdit } from './views/applier.ts'
+import type { StoredDocument } from './views/view-store.ts'
+
+const groupMs = 100
+const mergeAtBytes = 64 * 1024
+
+export interface DocumentEvents {
+  /** `connected`: at least one member is connected. */
+  status: { status: 'connected' | 'disconnected'; connected: boolean }
+  /** Everything the connected peers hold has been delivered. */
+  synced: { synced: boolean }
+  /** Devices that are connected, by their keys in hex. */
+  peers: { added: DeviceId[]; removed: DeviceId[]; peers: DeviceId[] }
+  /** Where this device's edits are safe has changed. */
+  safety: Safety
+  /** An edit of another device broke a rule and was left out. */
+  'edit-refused': { device: DeviceId; error: SkeinError }
+  /** An edit of this device is not kept: writing failed for now (`DISK_FULL` …), or it may not write (`NOT_ALLOWED`). */
+  error: { error: SkeinError }
+}
+
+/** Where the edits that this device made to a document are. */
+export interface Safety {
+  /** They are on this device's disk, and survive a power loss. */
+  readonly durable: boolean
+  /** The other devices that hold them durably, with everything they depend on. */
+  readonly devices: readonly DeviceId[]
+}
+
+export interface SavedOptions {
+  /** How many other devices must hold the edits durably too. Default 0. */
+  readonly peers?: number
+  readonly signal?: AbortSignal
+}
+
+/** What a document needs of its space. */
+export interface DocumentHost {
+  readonly clock: Clock
+  readonly clientId: number
+  readonly mayWrite: () => boolean
+  readonly peers: () => DeviceId[]
+  readonly isSynced: () => boolean
+  readonly clientIdsOf: (device: DeviceId, clientCounter: number) => number[]
+  readonly append: (update: Uint8Array) => Promise<Appended>
+  /** Resolves when all appended is durable; rejects when writing fails. */
+  readonly flush: () => Promise<void>
+  readonly read: () => Promise<{ stored: StoredDocument; edits: IncomingEdit[] }>
+  /** Offers the merged state of the first `count` entries. */
+  readonly writeState: (count: number, state: Uint8Array) => Promise<void>
+  readonly bytesToMerge: () => { since: number; merged: number }
+  readonly filed: () => number
+  readonly sendPresence: (update: Uint8Array) => void
+  /** By log, everything delivered so far. */
+  readonly cut: () => ReadonlyMap<LogId, number>
+  readonly devicesHolding: (cut: ReadonlyMap<LogId, number>) => DeviceId[]
+  readonly whenHeldBy: (
+    cut: ReadonlyMap<LogId, number>,
+    count: number,
+    signal: AbortSignal | undefined
+  ) => Promise<void>
+  readonly openSubdocument: (subdocument: Y.Doc) => Promise<void>
+  readonly onClosed: () => void
+}
+
+export class Document extends Emitter<DocumentEvents> {
+  readonly name: string
+  readonly doc: Y.Doc
+  readonly #host: DocumentHost
+  readonly #ownsDoc: boolean
+  readonly #lifecycle: Lifecycle
+  readonly #applier: Applier
+  #awareness: Awareness | null = null
+  #changes: Changes | null = null
+  #inbox: { number: number; edit: IncomingEdit }[] = []
+  #inboxScheduled = false
+  #flushScheduled = false
+  #cancelPaced: (() => void) | null = null
+  #lastGroupMs = 0
+  #inFlight = 0
+  /** Edits came while the last group was being written: they come faster than they are written. */
+  #isBurst = false
+  #failure: SkeinError | null = null
+  #cut: ReadonlyMap<LogId, number> | null = null
+  #safety: Safety = { durable: true, devices: [] }
+  #persisting: Promise<void> | null = null
+  #presenceClientByDevice = new Map<DeviceId, number>()
+
+  /** For `Space.open`. */
+  constructor(name: string, doc: Y.Doc | undefined, host: DocumentHost) {
+    super()
+    this.name = name
+    this.doc = doc ?? new Y.Doc()
+    this.#ownsDoc = doc === undefined
+    this.#host = host
+    this.#applier = new Applier({
+      doc: this.doc,
+      origin: this,
+      clientIdsOf: host.clientIdsOf,
+      onRefused: ({ device }, error) => this.emit('edit-refused', { device, error })
+    })
+    this.#lifecycle = new Lifecycle(
+      () => this.#open(),
+      () => this.#close()
+    )
+  }
+
+  /** Resolves when what is on this device is in `doc`. Fails with `DOCUMENT_NOT_EMPTY`. */
+  ready(): Promise<void> {
+    return this.#lifecycle.ready()
+  }
+
+  /** Writes what is left, and lets go of the `Y.Doc` (destroying it if it was made here). Idempotent. */
+  close(): Promise<void> {
+    return this.#lifecycle.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Presence: cursors, names, colours. Never enters a log. */
+  get awareness(): Awareness {
+    if (this.#awareness === null) throw new SkeinError('CLOSED', 'The document is not open')
+    return this.#awareness
+  }
+
+  /** True when this device's role does not allow writing: its edits go nowhere. */
+  get readOnly(): boolean {
+    return !this.#host.mayWrite()
+  }
+
+  /** True while everything that the connected peers hold has been delivered; false while alone. */
+  get synced(): boolean {
+    return this.#host.isSynced()
+  }
+
+  get connected(): boolean {
+    return this.#host.peers().length > 0
+  }
+
+  get safety(): Safety {
+    return this.#safety
+  }
+
+  /** Resolves once everything that the peers connected then hold has been delivered. */
+  whenSynced(signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    if (this.synced) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const stop = this.on('synced', ({ synced }) => {
+        if (!synced) return
+        stop()
+        signal?.removeEventListener('abort', abort)
+        resolve()
+      })
+      const abort = (): void => {
+        stop()
+        reject(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /**
+   * Resolves when every edit made so far survives a power loss on this device and, with `peers`, on that many others,
+   * with everything it depends on. Fails with `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED` (nothing is lost: the
+   * edits stay here and are tried again), `NOT_ALLOWED`, `EDIT_INVALID`, `ABORTED`, `CLOSED`.
+   */
+  async saved({ peers = 0, signal }: SavedOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    this.#lifecycle.assertOpen()
+    await this.ready()
+    this.#flush()
+    if (this.#failure !== null) throw this.#failure
+    await aborting(this.#host.flush(), signal)
+    if (peers > 0) await this.#host.whenHeldBy(this.#cut ?? this.#host.cut(), peers, signal)
+  }
+
+  /** An edit that the feed has delivered and the view has filed under `number`. For the space. */
+  receive(number: number, edit: IncomingEdit): void {
+    this.#inbox.push({ number, edit })
+    if (this.#changes === null || this.#inboxScheduled || this.#cancelPaced !== null) return
+    this.#inboxScheduled = true
+    this.#host.clock.soon(() => {
+      this.#inboxScheduled = false
+      // A group that waits for its time takes what has arrived along.
+      if (this.#cancelPaced === null) this.#applyInbox()
+    })
+  }
+
+  /** Presence that a device has sent: one state, of a client id of its own. For the space. */
+  receivePresence(device: DeviceId, clientId: number, update: Uint8Array): void {
+    if (this.#awareness === null) return
+    const before = this.#presenceClientByDevice.get(device)
+    if (before !== undefined && before !== clientId) removeAwarenessStates(this.#awareness, [before], this)
+    this.#presenceClientByDevice.set(device, clientId)
+    applyAwarenessUpdate(this.#awareness, update, this)
+  }
+
+  /** This device's presence here, for a peer that has just come; null if there is none. For the space. */
+  presence(): Uint8Array | null {
+    if (this.#awareness === null || this.#awareness.getLocalState() === null) return null
+    return encodeAwarenessUpdate(this.#awareness, [this.doc.clientID])
+  }
+
+  /** For the space: devices came or went. */
+  peersChanged(added: DeviceId[], removed: DeviceId[]): void {
+    const peers = this.#host.peers()
+    for (const device of removed) {
+      const clientId = this.#presenceClientByDevice.get(device)
+      this.#presenceClientByDevice.delete(device)
+      if (clientId !== undefined && this.#awareness !== null) {
+        removeAwarenessStates(this.#awareness, [clientId], this)
+      }
+    }
+    this.emit('peers', { added, removed, peers })
+    const connected = peers.length > 0
+    if (connected !== peers.length - added.length + removed.length > 0) {
+      this.emit('status', { status: connected ? 'connected' : 'disconnected', connected })
+    }
+  }
+
+  /** For the space: whether everything has been delivered changed. */
+  syncedChanged(synced: boolean): void {
+    this.emit('synced', { synced })
+  }
+
+  /** For the space: which devices hold what changed, or writing failed or works again. */
+  safetyChanged(): void {
+    const durable = this.#inFlight === 0 && this.#changes?.dirty !== true && this.#failure === null
+    const devices = this.#cut === null ? [] : this.#host.devicesHolding(this.#cut)
+    const before = this.#safety
+    if (before.durable === durable && before.devices.join() === devices.join()) return
+    this.#safety = { durable, devices }
+    this.emit('safety', this.#safety)
+  }
+
+  /** For the space: writing failed for now. */
+  writingFailed(error: SkeinError): void {
+    if (this.#inFlight > 0) this.emit('error', { error })
+  }
+
+  async #open(): Promise<void> {
+    const { stored, edits } = await this.#host.read()
+    const { doc } = this
+    const clientId = this.#host.clientId
+    const suppressed = suppressCleanup(doc, this)
+    // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
+    const early = this.#contentBefore(clientId)
+    this.#applier.apply(stored.state, edits)
+    suppressed()
+    doc.clientID = clientId
+    this.#changes = new Changes(doc, {
+      clientId,
+      isForeign: (origin) => origin === this,
+      onDirty: () => this.#edited(),
+      onClientIdLost: () => this.#fail('Another Y.Doc writes under the client id of this one'),
+      onUnknownContent: () => this.#fail('Content of another client was applied to the document by hand')
+    })
+    if (early !== null) this.#append(early)
+    this.#inbox = this.#inbox.filter(({ number }) => number >= stored.filed)
+    this.#awareness = new Awareness(doc)
+    this.#awareness.on('update', this.#presenceChanged)
+    doc.on('subdocs', this.#subdocsChanged)
+    for (const subdocument of doc.getSubdocs()) if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
+    this.#applyInbox()
+    doc.emit('load', [doc])
+    if (this.synced) this.syncedChanged(true)
+    this.#yjsSync(this.synced)
+    this.on('synced', ({ synced }) => this.#yjsSync(synced))
+  }
+
+  async #close(): Promise<void> {
+    if (this.#changes === null) return this.#host.onClosed()
+    this.#awareness?.destroy()
+    this.#flush()
+    this.#applyInbox()
+    try {
+      await this.#host.flush()
+      await this.#persist(true)
+    } finally {
+      this.#cancelPaced?.()
+      this.#changes.destroy()
+      this.#changes = null
+      this.doc.off('subdocs', this.#subdocsChanged)
+      if (this.#ownsDoc) this.doc.destroy()
+      this.#host.onClosed()
+    }
+  }
+
+  /** What was in an app's `Y.Doc` before it was bound, as an update; null when there was nothing. */
+  #contentBefore(clientId: number): Uint8Array | null {
+    const clients = [...this.doc.store.clients.keys()]
+    if (clients.length === 0) return null
+    if (clients.length === 1 && clients[0] === clientId) return Y.encodeStateAsUpdate(this.doc)
+    throw new SkeinError(
+      'DOCUMENT_NOT_EMPTY',
+      `The Y.Doc given for "${this.name}" already has content of its own; give an empty one`
+    )
+  }
+
+  #edited(): void {
+    if (this.#failure !== null) return
+    if (!this.#host.mayWrite()) {
+      this.#changes?.take()
+      const message = 'This device may read this space and not write to it: the edit is not kept'
+      this.emit('error', { error: new SkeinError('NOT_ALLOWED', message) })
+      return
+    }
+    if (this.#inFlight > 0) this.#isBurst = true
+    this.#schedule()
+    this.safetyChanged()
+  }
+
+  #schedule(): void {
+    if (this.#flushScheduled || this.#cancelPaced !== null) return
+    const waitMs = this.#isBurst ? this.#lastGroupMs + groupMs - this.#host.clock.now() : 0
+    // A clock that was set back must not hold an edit for longer than a group takes.
+    if (waitMs > 0) {
+      this.#cancelPaced = this.#host.clock.after(Math.min(waitMs, groupMs), () => {
+        this.#cancelPaced = null
+        this.#flush()
+        this.#applyInbox()
+      })
+      return
+    }
+    this.#flushScheduled = true
+    queueMicrotask(() => {
+      this.#flushScheduled = false
+      this.#flush()
+    })
+  }
+
+  /** Logs what was edited since the last group. */
+  #flush(): void {
+    if (this.#changes === null || this.#failure !== null) return
+    this.#cancelPaced?.()
+    this.#cancelPaced = null
+    const clockBefore = this.#changes.loggedClock
+    const update = this.#changes.take()
+    if (update === null) return
+    const { clientId } = this.#host
+    const result = validateUpdate(update, {
+      clientId,
+      clockOf: (client) => (client === clientId ? clockBefore : Y.getState(this.doc.store, client))
+    })
+    if (result.verdict !== 'apply') {
+      const why = result.verdict === 'refuse' ? result.reason : 'it refers to what is not here'
+      this.#fail(`An edit would be refused by every peer: ${why}`)
+      return
+    }
+    this.#append(update)
+  }
+
+  #append(update: Uint8Array): void {
+    this.#isBurst = false
+    this.#lastGroupMs = this.#host.clock.now()
+    this.#inFlight++
+    this.#host.append(update).then(
+      ({ cut }) => {
+        this.#inFlight--
+        this.#cut = cut
+        this.safetyChanged()
+        this.#persistMaybe()
+      },
+      (error: SkeinError) => {
+        this.#inFlight--
+        if (error.code === 'CLOSED') return
+        this.#failure = error
+        this.emit('error', { error })
+      }
+    )
+  }
+
+  #applyInbox(): void {
+    if (this.#changes === null || this.#inbox.length === 0) return
+    // What the user wrote before seeing this goes first: the log says who had seen what.
+    this.#flush()
+    const edits = this.#inbox.map(({ edit }) => edit)
+    this.#inbox = []
+    this.#applier.apply(null, edits)
+    this.#persistMaybe()
+  }
+
+  /** From here on nothing is logged: better a loud stop than entries that every peer refuses. */
+  #fail(message: string): void {
+    if (this.#failure !== null) return
+    this.#failure = new SkeinError('EDIT_INVALID', `${message}; close the document and open it again`)
+    this.emit('error', { error: this.#failure })
+    this.safetyChanged()
+  }
+
+  #persistMaybe(): void {
+    const { since, merged } = this.#host.bytesToMerge()
+    if (since < Math.max(mergeAtBytes, merged) || this.#persisting !== null) return
+    this.#persisting = this.#persist(false)
+      .catch((cause: unknown) => {
+        const message = 'A merged state could not be written'
+        this.emit('error', { error: new SkeinError('STORAGE_FAILED', message, { cause }) })
+      })
+      .finally(() => {
+        this.#persisting = null
+      })
+  }
+
+  /** Writes the merged state, at a moment when it holds exactly the entries filed. */
+  async #persist(always: boolean): Promise<void> {
+    const isExact =
+      this.#changes !== null &&
+      !this.#changes.dirty &&
+      this.#inFlight === 0 &&
+      this.#inbox.length === 0 &&
+      this.#failure === null &&
+      !this.#applier.isWaiting
+    if (!isExact || (always && this.#host.bytesToMerge().since === 0)) return
+    await this.#host.writeState(this.#host.filed(), Y.encodeStateAsUpdateV2(this.doc))
+  }
+
+  readonly #presenceChanged = (
+    { added, updated, removed }: { added: number[]; updated: number[]; removed: number[] },
+    origin: unknown
+  ): void => {
+    const clientId = this.doc.clientID
+    if (origin === this || this.#awareness === null) return
+    if (![...added, ...updated, ...removed].includes(clientId)) return
+    this.#host.sendPresence(encodeAwarenessUpdate(this.#awareness, [clientId]))
+  }
+
+  readonly #subdocsChanged = ({ loaded }: { loaded: Set<Y.Doc> }): void => {
+    for (const subdocument of loaded) this.#openSubdocument(subdocument)
+  }
+
+  #openSubdocument(subdocument: Y.Doc): void {
+    this.#host.openSubdocument(subdocument).catch((cause: unknown) => {
+      const error =
+        cause instanceof SkeinError
+          ? cause
+          : new SkeinError('STORAGE_FAILED', 'A subdocument could not be opened', { cause })
+      this.emit('error', { error })
+    })
+  }
+
+  #yjsSync(synced: boolean): void {
+    this.doc.emit('sync', [synced, this.doc])
+  }
+}
+
+/**
+ * Until the returned function is called, transactions of that origin do not make Yjs tidy format marks: that would be
+ * an edit of its own, from every peer (see `log/changes.ts`).
+ */
+function suppressCleanup(doc: Y.Doc, origin: object): () => void {
+  const suppress = (transaction: Y.Transaction): void => {
+    if (transaction.origin !== origin) return
+    ;(transaction as unknown as { _needFormattingCleanup: boolean })._needFormattingCleanup = false
+  }
+  doc.on('afterTransaction', suppress)
+  return () => doc.off('afterTransaction', suppress)
+}
+
+function aborting(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const abort = (): void =>
+      reject(new SkeinError('ABORTED', 'The call was aborted', { cause: signal.reason }))
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -1,0 +1,71 @@
+/** One connection to one device, over whichever transport; all spaces that both are in share it. */
+import Protomux from 'protomux'
+import { toHex } from '../bytes.ts'
+import { SkeinError } from '../errors.ts'
+import type { SecureStream } from '../transport.ts'
+import type { DeviceId } from '../trust/members.ts'
+
+// Someone who disappears without a word is noticed within 30 s: no stream stays silent for longer than 5 s.
+const keepAliveMs = 5_000
+const silenceMs = 20_000
+
+export class PeerConnection {
+  readonly device: DeviceId
+  readonly transport: string
+  readonly stream: SecureStream
+  readonly mux: Protomux
+  readonly #onError: (device: DeviceId, error: SkeinError) => void
+
+  constructor(
+    stream: SecureStream,
+    transport: string,
+    onError: (device: DeviceId, error: SkeinError) => void
+  ) {
+    this.stream = stream
+    this.transport = transport
+    this.device = toHex(stream.remotePublicKey)
+    this.#onError = onError
+    stream.on('error', () => {}) // A lost connection is told by 'close', and dialled again by its transport.
+    this.mux = Protomux.from(stream)
+    // A muxer made first keeps hypercore from setting these itself.
+    stream.setKeepAlive(keepAliveMs)
+    stream.setTimeout(silenceMs)
+  }
+
+  get isClosed(): boolean {
+    return this.stream.destroyed
+  }
+
+  /** Ends the connection because the peer broke the protocol. */
+  fail(cause: unknown): void {
+    const error =
+      cause instanceof SkeinError
+        ? cause
+        : new SkeinError('BAD_ENCODING', 'A peer sent what it must not send', { cause })
+    this.#onError(this.device, error)
+    this.stream.destroy()
+  }
+
+  close(): void {
+    this.stream.destroy()
+  }
+}
+
+/**
+ * Of two connections between the same pair, the one that both sides keep: a fixed order of transports decides, then the
+ * smaller handshake hash, which both know.
+ */
+export function preferred(a: PeerConnection, b: PeerConnection): PeerConnection {
+  const rankA = transportRank(a.transport)
+  const rankB = transportRank(b.transport)
+  if (rankA !== rankB) return rankA < rankB ? a : b
+  if (a.transport !== b.transport) return a.transport < b.transport ? a : b
+  return toHex(a.stream.handshakeHash) <= toHex(b.stream.handshakeHash) ? a : b
+}
+
+const order = ['memory', 'lan', 'hyperswarm', 'webrtc', 'websocket']
+
+function transportRank(name: string): number {
+  const rank = order.indexOf(name)
+  return rank < 0 ? order.length : rank
+}

@@ -1,0 +1,198 @@
+/**
+ * Who holds what, durably: each device tells the others, for every log, the length it holds on a disk that has been
+ * synced, with the tree hash there. An edit is replicated to a device once that device holds its whole causal cut.
+ */
+import { SkeinError, throwIfAborted } from '../errors.ts'
+import type { Clock } from '../platform.ts'
+import type { LogId } from '../log/entry.ts'
+import type { Log } from '../log/store.ts'
+import type { DeviceId } from '../trust/members.ts'
+
+const gatherMs = 20
+const retryMs = 1_000
+
+/** A log's length as held by a device; treeHash: 8 bytes in hex. */
+export interface Holding {
+  readonly log: LogId
+  readonly length: number
+  readonly treeHash: string
+}
+
+export interface HoldingsOptions {
+  readonly clock: Clock
+  readonly logs: () => readonly Log[]
+  readonly log: (id: LogId) => Log | null
+  readonly sync: () => Promise<void>
+  /** Tells every connected member. */
+  readonly announce: (holdings: readonly Holding[]) => void
+  readonly onChange: () => void
+  readonly onForkEvidence: (log: Log, length: number) => void
+  readonly onError: (error: SkeinError) => void
+}
+
+interface Held {
+  readonly length: number
+  readonly treeHash: string
+  isVerified: boolean
+}
+
+export class Holdings {
+  readonly #options: HoldingsOptions
+  readonly #heldByDevice = new Map<DeviceId, Map<LogId, Held>>()
+  readonly #announced = new Map<LogId, number>()
+  readonly #waiters = new Set<() => void>()
+  #cancel: (() => void) | null = null
+  #isGathering = false
+  #stopped = false
+
+  constructor(options: HoldingsOptions) {
+    this.#options = options
+  }
+
+  /** Something came: syncs it and tells the others, soon. */
+  changed(): void {
+    this.#announceAfter(gatherMs)
+  }
+
+  /** Everything held here, durably: what a newly connected device is told. */
+  async mine(): Promise<Holding[]> {
+    const lengths = this.#lengths()
+    await this.#options.sync()
+    return this.#withHashes(lengths)
+  }
+
+  /** What a device says it holds. */
+  async receive(device: DeviceId, holdings: readonly Holding[]): Promise<void> {
+    let held = this.#heldByDevice.get(device)
+    if (held === undefined) this.#heldByDevice.set(device, (held = new Map()))
+    for (const { log, length, treeHash } of holdings) {
+      const before = held.get(log)
+      if (before !== undefined && before.length >= length) continue
+      const now: Held = { length, treeHash, isVerified: false }
+      held.set(log, now)
+      await this.#verify(log, now)
+    }
+    this.#tell()
+  }
+
+  /** Checks claims about a log that went beyond what was here. */
+  async recheck(log: Log): Promise<void> {
+    let changed = false
+    for (const held of this.#heldByDevice.values()) {
+      const claim = held.get(log.id)
+      if (claim === undefined || claim.isVerified || claim.length > log.length) continue
+      await this.#verify(log.id, claim)
+      changed = true
+    }
+    if (changed) this.#tell()
+  }
+
+  /** The devices that hold all of a cut. */
+  devicesHolding(cut: ReadonlyMap<LogId, number>): DeviceId[] {
+    const devices: DeviceId[] = []
+    for (const [device, held] of this.#heldByDevice) {
+      const holds = [...cut].every(([log, length]) => {
+        const claim = held.get(log)
+        return claim !== undefined && claim.isVerified && claim.length >= length
+      })
+      if (holds) devices.push(device)
+    }
+    return devices
+  }
+
+  /** Resolves when `count` devices hold a cut. Fails with `ABORTED` or, when the space closes first, `CLOSED`. */
+  whenHeldBy(
+    cut: ReadonlyMap<LogId, number>,
+    count: number,
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    throwIfAborted(signal)
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.#waiters.delete(check)
+        signal?.removeEventListener('abort', abort)
+      }
+      const check = (): void => {
+        if (this.#stopped) {
+          done()
+          reject(new SkeinError('CLOSED', 'The space was closed before enough devices held the edits'))
+        } else if (this.devicesHolding(cut).length >= count) {
+          done()
+          resolve()
+        }
+      }
+      const abort = (): void => {
+        done()
+        reject(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#waiters.add(check)
+      check()
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+    for (const check of [...this.#waiters]) check()
+  }
+
+  #announceAfter(delayMs: number): void {
+    if (this.#cancel !== null || this.#stopped) return
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.#cancel = null
+      void this.#announce()
+    })
+  }
+
+  async #announce(): Promise<void> {
+    if (this.#isGathering) {
+      this.#announceAfter(gatherMs)
+      return
+    }
+    this.#isGathering = true
+    try {
+      const lengths = this.#lengths().filter(([log, length]) => this.#announced.get(log.id) !== length)
+      if (lengths.length > 0) {
+        await this.#options.sync()
+        const holdings = await this.#withHashes(lengths)
+        for (const { log, length } of holdings) this.#announced.set(log, length)
+        if (!this.#stopped) this.#options.announce(holdings)
+      }
+    } catch (cause) {
+      if (!this.#stopped) {
+        this.#options.onError(
+          new SkeinError('STORAGE_FAILED', 'What came from others could not be made durable', { cause })
+        )
+        this.#announceAfter(retryMs)
+      }
+    } finally {
+      this.#isGathering = false
+    }
+  }
+
+  #lengths(): [Log, number][] {
+    return this.#options.logs().map((log) => [log, log.contiguousLength])
+  }
+
+  async #withHashes(lengths: readonly [Log, number][]): Promise<Holding[]> {
+    const holdings: Holding[] = []
+    for (const [log, length] of lengths) {
+      const treeHash = length === 0 ? null : await log.treeHashAt(length)
+      if (treeHash !== null) holdings.push({ log: log.id, length, treeHash })
+    }
+    return holdings
+  }
+
+  async #verify(id: LogId, claim: Held): Promise<void> {
+    const log = this.#options.log(id)
+    if (log === null || claim.length > log.length) return
+    if ((await log.treeHashAt(claim.length)) === claim.treeHash) claim.isVerified = true
+    else this.#options.onForkEvidence(log, claim.length)
+  }
+
+  #tell(): void {
+    for (const check of [...this.#waiters]) check()
+    this.#options.onChange()
+  }
+}

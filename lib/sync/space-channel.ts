@@ -1,0 +1,172 @@
+/**
+ * One space on one connection: admission, what each side holds, presence, and which logs replicate. In Yjs's notation:
+ *
+ *     channel   := protomux 'skein/space/1', id = keyed hash of the handshake under the space key
+ *     0 holds   := (log(8) • varUint(length) • treeHash(8))*
+ *     1 presence := document(8) • varUint(client counter) • awareness update
+ *
+ * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
+ * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
+ * nothing by that, and may turn out to have been let in.
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import { decodeAll, fromHex, toHex } from '../bytes.ts'
+import type { Log } from '../log/store.ts'
+import { spaceChannelId } from '../trust/keys.ts'
+import { Channel } from './channel.ts'
+import type { PeerConnection } from './connection.ts'
+import type { Holding } from './holdings.ts'
+
+const protocol = 'skein/space/1'
+const maxMessageBytes = 1024 * 1024
+const maxPresenceBytes = 4096 + 64
+/** Presence messages a second from one device, over which they are dropped. */
+const maxPresenceRate = 100
+
+export interface Presence {
+  /** 8 bytes in hex. */
+  readonly document: string
+  readonly clientCounter: number
+  readonly update: Uint8Array
+}
+
+export interface SpaceChannelHost {
+  readonly spaceKey: Uint8Array
+  readonly now: () => number
+  readonly isMember: (device: string) => boolean
+  /** The logs that a member gets and brings. */
+  readonly logs: () => readonly Log[]
+  readonly holdings: () => Promise<Holding[]>
+  readonly onAdmitted: (channel: SpaceChannel) => void
+  readonly onHolds: (channel: SpaceChannel, holdings: readonly Holding[]) => void
+  readonly onPresence: (channel: SpaceChannel, presence: Presence) => void
+  readonly onClosed: (channel: SpaceChannel) => void
+}
+
+export class SpaceChannel {
+  readonly connection: PeerConnection
+  readonly #host: SpaceChannelHost
+  readonly #channel: Channel
+  #isAdmitted = false
+  /** What the other side holds has come at least once. */
+  hasHoldings = false
+  #claimed: readonly Holding[] = []
+  #presenceSecond = 0
+  #presenceCount = 0
+
+  constructor(connection: PeerConnection, host: SpaceChannelHost) {
+    this.connection = connection
+    this.#host = host
+    this.#channel = new Channel(connection, {
+      protocol,
+      id: spaceChannelId(host.spaceKey, connection.stream.handshakeHash),
+      maxMessageBytes,
+      messages: [(bytes) => this.#onHolds(bytes), (bytes) => this.#onPresence(bytes)],
+      onOpen: () => this.update(),
+      onClose: () => this.#closed()
+    })
+  }
+
+  get device(): string {
+    return this.connection.device
+  }
+
+  get isAdmitted(): boolean {
+    return this.#isAdmitted
+  }
+
+  /** Looks again at who is a member and which logs there are. */
+  update(): void {
+    if (!this.#channel.isOpen) return
+    if (!this.#host.isMember(this.device)) {
+      this.#attachNewerControl()
+      return
+    }
+    for (const log of this.#host.logs()) log.replicate(this.connection.mux)
+    if (this.#isAdmitted) return
+    this.#isAdmitted = true
+    this.#host.onAdmitted(this)
+    this.#host.holdings().then(
+      (holdings) => this.sendHoldings(holdings),
+      (error: unknown) => this.connection.fail(error)
+    )
+    if (this.#claimed.length > 0) this.#host.onHolds(this, this.#claimed)
+  }
+
+  sendHoldings(holdings: readonly Holding[]): void {
+    this.#channel.send(0, encodeHoldings(holdings))
+  }
+
+  sendPresence(presence: Presence): void {
+    const encoder = encoding.createEncoder()
+    encoding.writeUint8Array(encoder, fromHex(presence.document))
+    encoding.writeVarUint(encoder, presence.clientCounter)
+    encoding.writeUint8Array(encoder, presence.update)
+    this.#channel.send(1, encoding.toUint8Array(encoder))
+  }
+
+  close(): void {
+    this.#channel.close()
+    for (const log of this.#host.logs()) log.unreplicate(this.connection.mux)
+  }
+
+  #closed(): void {
+    this.#isAdmitted = false
+    this.hasHoldings = false
+    this.#claimed = []
+    this.#host.onClosed(this)
+  }
+
+  #onHolds(bytes: Uint8Array): void {
+    const holdings = decodeHoldings(bytes)
+    this.hasHoldings = true
+    this.#claimed = holdings
+    if (this.#isAdmitted) this.#host.onHolds(this, holdings)
+    else this.update()
+  }
+
+  #onPresence(bytes: Uint8Array): void {
+    if (!this.#isAdmitted || bytes.length > maxPresenceBytes) return
+    const second = Math.floor(this.#host.now() / 1000)
+    if (second !== this.#presenceSecond) this.#presenceCount = 0
+    this.#presenceSecond = second
+    if (++this.#presenceCount > maxPresenceRate) return
+    const presence = decodeAll(bytes, 'presence message', (decoder) => ({
+      document: toHex(decoding.readUint8Array(decoder, 8)),
+      clientCounter: decoding.readVarUint(decoder),
+      update: decoding.readTailAsUint8Array(decoder)
+    }))
+    this.#host.onPresence(this, presence)
+  }
+
+  #attachNewerControl(): void {
+    const claimedByLog = new Map(this.#claimed.map(({ log, length }) => [log, length]))
+    for (const log of this.#host.logs()) {
+      if (log.name.core !== 'control' || (claimedByLog.get(log.id) ?? 0) <= log.length) continue
+      log.replicate(this.connection.mux)
+    }
+  }
+}
+
+function encodeHoldings(holdings: readonly Holding[]): Uint8Array {
+  const encoder = encoding.createEncoder()
+  for (const { log, length, treeHash } of holdings) {
+    encoding.writeUint8Array(encoder, fromHex(log))
+    encoding.writeVarUint(encoder, length)
+    encoding.writeUint8Array(encoder, fromHex(treeHash))
+  }
+  return encoding.toUint8Array(encoder)
+}
+
+function decodeHoldings(bytes: Uint8Array): Holding[] {
+  return decodeAll(bytes, 'list of holdings', (decoder) => {
+    const holdings: Holding[] = []
+    while (decoding.hasContent(decoder)) {
+      const log = toHex(decoding.readUint8Array(decoder, 8))
+      const length = decoding.readVarUint(decoder)
+      holdings.push({ log, length, treeHash: toHex(decoding.readUint8Array(decoder, 8)) })
+    }
+    return holdings
+  })
+}

@@ -1,0 +1,191 @@
+/**
+ * One space's side of all connections: which members are connected, what they hold, whether everything they hold has
+ * been delivered here, and when a log may take pushed blocks.
+ */
+import type { SkeinError } from '../errors.ts'
+import type { LogId } from '../log/entry.ts'
+import type { Feed } from '../log/feed.ts'
+import type { Log } from '../log/store.ts'
+import type { Clock } from '../platform.ts'
+import type { DeviceId } from '../trust/members.ts'
+import type { PeerConnection } from './connection.ts'
+import { Holdings, type Holding } from './holdings.ts'
+import { SpaceChannel, type Presence } from './space-channel.ts'
+
+export interface SpaceSyncOptions {
+  readonly clock: Clock
+  readonly spaceKey: Uint8Array
+  readonly feed: Feed
+  readonly isMember: (device: DeviceId) => boolean
+  readonly isOwn: (log: Log) => boolean
+  readonly syncStore: () => Promise<void>
+  readonly onPeers: (added: DeviceId[], removed: DeviceId[]) => void
+  readonly onSynced: (synced: boolean) => void
+  readonly onHoldings: () => void
+  readonly onPresence: (device: DeviceId, presence: Presence) => void
+  readonly onForkEvidence: (log: Log, length: number) => void
+  readonly onError: (error: SkeinError) => void
+}
+
+export class SpaceSync {
+  readonly holdings: Holdings
+  readonly #options: SpaceSyncOptions
+  readonly #channelsByConnection = new Map<PeerConnection, SpaceChannel>()
+  /** By log, the greatest length that some connected member has said it holds. */
+  readonly #claimed = new Map<LogId, number>()
+  readonly #pushed = new Set<Log>()
+  readonly #told = new Set<SpaceChannel>()
+  #synced = false
+  #isChecking = false
+
+  constructor(options: SpaceSyncOptions) {
+    this.#options = options
+    this.holdings = new Holdings({
+      clock: options.clock,
+      logs: () => options.feed.logs,
+      log: (id) => options.feed.log(id),
+      sync: options.syncStore,
+      announce: (holdings) => {
+        for (const channel of this.#admitted()) channel.sendHoldings(holdings)
+      },
+      onChange: options.onHoldings,
+      onForkEvidence: options.onForkEvidence,
+      onError: options.onError
+    })
+  }
+
+  /** Members that are connected. */
+  get peers(): DeviceId[] {
+    return [...new Set(this.#admitted().map((channel) => channel.device))]
+  }
+
+  /** Everything that the connected members hold has been delivered. */
+  get synced(): boolean {
+    return this.#synced
+  }
+
+  /** Takes a log up that is in the feed now. */
+  watch(log: Log): void {
+    if (!this.#options.isOwn(log)) {
+      log.download()
+      log.on('downloaded', ({ index }) => log.push(index, index + 1))
+    }
+    log.on('progress', () => {
+      this.holdings.changed()
+      void this.holdings.recheck(log)
+      this.#gatePush(log)
+      this.checkSynced()
+    })
+    this.update()
+  }
+
+  connected(connection: PeerConnection): void {
+    if (this.#channelsByConnection.has(connection)) return
+    const options = this.#options
+    const channel = new SpaceChannel(connection, {
+      spaceKey: options.spaceKey,
+      now: () => options.clock.now(),
+      isMember: options.isMember,
+      logs: () => options.feed.logs,
+      holdings: () => this.holdings.mine(),
+      onAdmitted: () => this.#admittedOne(channel),
+      onHolds: (_, holdings) => this.#onHolds(channel, holdings),
+      onPresence: (_, presence) => options.onPresence(channel.device, presence),
+      onClosed: () => this.#left(channel)
+    })
+    this.#channelsByConnection.set(connection, channel)
+    connection.stream.on('close', () => {
+      this.#channelsByConnection.delete(connection)
+      this.#left(channel)
+    })
+  }
+
+  /** Looks again at who is a member and which logs there are. */
+  update(): void {
+    for (const channel of this.#channelsByConnection.values()) channel.update()
+  }
+
+  sendPresence(presence: Presence): void {
+    for (const channel of this.#admitted()) channel.sendPresence(presence)
+  }
+
+  /** Soon: many deliveries are looked at together. */
+  checkSynced(): void {
+    if (this.#isChecking) return
+    this.#isChecking = true
+    this.#options.clock.soon(() => {
+      this.#isChecking = false
+      const admitted = this.#admitted()
+      const synced =
+        admitted.length > 0 &&
+        admitted.every((channel) => channel.hasHoldings) &&
+        // Once everything was here, what comes live does not take that back; a new connection does.
+        (this.#synced || this.#isAllDelivered())
+      this.#setSynced(synced)
+    })
+  }
+
+  stop(): void {
+    this.holdings.stop()
+    for (const channel of this.#channelsByConnection.values()) channel.close()
+    this.#channelsByConnection.clear()
+  }
+
+  #admitted(): SpaceChannel[] {
+    return [...this.#channelsByConnection.values()].filter((channel) => channel.isAdmitted)
+  }
+
+  #isAllDelivered(): boolean {
+    for (const [log, length] of this.#claimed) {
+      if (this.#options.feed.deliveredOf(log) < length) return false
+    }
+    return true
+  }
+
+  #setSynced(synced: boolean): void {
+    if (synced === this.#synced) return
+    this.#synced = synced
+    this.#options.onSynced(synced)
+  }
+
+  #admittedOne(channel: SpaceChannel): void {
+    this.#setSynced(false)
+    for (const log of this.#options.feed.logs) this.#gatePush(log)
+    this.#told.add(channel)
+    this.#options.onPeers([channel.device], [])
+  }
+
+  #left(channel: SpaceChannel): void {
+    if (!this.#told.delete(channel)) return
+    this.#claimed.clear()
+    for (const log of this.#options.feed.logs) this.#gatePush(log)
+    this.#options.onPeers([], [channel.device])
+    this.checkSynced()
+  }
+
+  #onHolds(channel: SpaceChannel, holdings: readonly Holding[]): void {
+    for (const { log, length } of holdings) {
+      this.#claimed.set(log, Math.max(this.#claimed.get(log) ?? 0, length))
+    }
+    for (const log of this.#options.feed.logs) this.#gatePush(log)
+    void this.holdings.receive(channel.device, holdings)
+    this.checkSynced()
+  }
+
+  /**
+   * A log takes pushed blocks only while it is level with all that connected peers hold: one that is behind must fetch,
+   * and does not do so while it takes pushes (see `log/push.ts`).
+   */
+  #gatePush(log: Log): void {
+    if (this.#options.isOwn(log)) return
+    const admitted = this.#admitted()
+    const isLevel =
+      admitted.every((channel) => channel.hasHoldings) &&
+      log.contiguousLength >= Math.max(log.length, this.#claimed.get(log.id) ?? 0)
+    const allow = admitted.length > 0 && isLevel
+    if (allow === this.#pushed.has(log)) return
+    if (allow) this.#pushed.add(log)
+    else this.#pushed.delete(log)
+    log.allowPush(allow)
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The body of an edit: one Yjs update of one document. In Yjs's notation:
+ *
+ *     edit      := document(8) • varUint(client counter) • varString(name or '') • update V1
+ *
+ * The document's id is derived from its name; the name stands in the first entry that its author writes to a document
+ * it knows no name for. The counter is part of what the author's Yjs client id is made of.
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import { fromHex, toHex } from '../bytes.ts'
+import { SkeinError } from '../errors.ts'
+import { documentIdOf } from '../trust/keys.ts'
+
+export const maxNameChars = 1000
+
+export interface Edit {
+  /** 8 bytes in hex. */
+  readonly document: string
+  readonly clientCounter: number
+  readonly name: string | null
+  readonly update: Uint8Array
+}
+
+export function encodeEdit(edit: Edit): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeUint8Array(encoder, fromHex(edit.document))
+  encoding.writeVarUint(encoder, edit.clientCounter)
+  encoding.writeVarString(encoder, edit.name ?? '')
+  encoding.writeUint8Array(encoder, edit.update)
+  return encoding.toUint8Array(encoder)
+}
+
+/** Fails with `BAD_ENCODING`, also where the name is not the one that the id is made of. */
+export function decodeEdit(body: Uint8Array, space: Uint8Array): Edit {
+  const decoder = decoding.createDecoder(body)
+  try {
+    const document = toHex(decoding.readUint8Array(decoder, 8))
+    const clientCounter = decoding.readVarUint(decoder)
+    const name = decoding.readVarString(decoder)
+    if (name.length > maxNameChars) throw new RangeError(`A name of ${name.length} characters`)
+    if (name !== '' && documentIdOf(space, name) !== document) throw new RangeError('Another name')
+    const update = decoding.readTailAsUint8Array(decoder)
+    return { document, clientCounter, name: name === '' ? null : name, update }
+  } catch (cause) {
+    throw new SkeinError('BAD_ENCODING', 'Not a valid edit', { cause })
+  }
+}

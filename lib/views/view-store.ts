@@ -1,0 +1,319 @@
+/**
+ * What a space's views keep on disk: which entries belong to which document, each document's merged state, and the cut
+ * of the logs that all this includes. It lies in the same database as the logs, so a power loss never leaves it ahead
+ * of them; all of it can be thrown away and rebuilt. In Yjs's notation, keys and values:
+ *
+ *     key       := table(1) • space(32) • rest
+ *     'c'                            → (log(8) • varUint(delivered length))*
+ *     'd' document(8)                → varString(name) • varUint(entries filed) • varUint(entries merged)
+ *                                      • varUint(bytes filed since) • varUint(bytes merged)
+ *     's' document(8)                → varUint(entries merged) • Yjs state update V2
+ *     'f' document(8) uint32 number  → ref            // an entry filed and not yet merged
+ *     'e' uint32 number              → ref • varString(type)      // an application event
+ *     ref       := log(8) • varUint(from) • varUint(to)
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import type { KeyValueStore } from 'corestore'
+import { decodeAll, fromHex, toHex } from '../bytes.ts'
+import type { LogId } from '../log/entry.ts'
+import type { EntryRef } from '../log/feed.ts'
+
+const flushAtRecords = 512
+const tables = { cut: 0x63, document: 0x64, state: 0x73, filed: 0x66, event: 0x65 } as const
+
+export interface DocumentRecord {
+  readonly id: string
+  name: string
+  /** How many entries belong to the document. */
+  filed: number
+  /** How many of them the merged state includes. */
+  merged: number
+  /** Bytes of the entries that it does not include. */
+  bytesSince: number
+  bytesMerged: number
+}
+
+export interface StoredDocument {
+  /** Yjs state, V2, or null when nothing has been merged yet. */
+  readonly state: Uint8Array | null
+  /** The entries since, in the order of delivery. */
+  readonly since: readonly EntryRef[]
+  /** How many entries that is, together with those in the state. */
+  readonly filed: number
+}
+
+export interface StoredEvent {
+  readonly number: number
+  readonly type: string
+  readonly ref: EntryRef
+}
+
+type Write =
+  | { readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly deleteFrom: Uint8Array; readonly deleteTo: Uint8Array }
+
+export class ViewStore {
+  readonly #database: () => KeyValueStore
+  readonly #space: Uint8Array
+  readonly #documentsById = new Map<string, DocumentRecord>()
+  readonly #cut = new Map<LogId, number>()
+  #writes: Write[] = []
+  readonly #changed = new Set<DocumentRecord>()
+  #events = 0
+  #flushing: Promise<void> = Promise.resolve()
+
+  /** `database` is asked for at each use, since the store may have been opened again meanwhile. */
+  constructor(database: () => KeyValueStore, space: Uint8Array) {
+    this.#database = database
+    this.#space = space
+  }
+
+  async ready(): Promise<void> {
+    const cut = await this.#database().get(this.#key(tables.cut))
+    if (cut !== null) {
+      for (const [log, length] of decodeAll(new Uint8Array(cut), 'cut', readCut)) this.#cut.set(log, length)
+    }
+    for await (const { key, value } of this.#range(tables.document)) {
+      const id = toHex(key.subarray(33))
+      const record = decodeAll(new Uint8Array(value), 'document record', (decoder) => ({
+        id,
+        name: decoding.readVarString(decoder),
+        filed: decoding.readVarUint(decoder),
+        merged: decoding.readVarUint(decoder),
+        bytesSince: decoding.readVarUint(decoder),
+        bytesMerged: decoding.readVarUint(decoder)
+      }))
+      this.#documentsById.set(id, record)
+    }
+    const last = this.#database().iterator({ ...this.#bounds(tables.event), reverse: true, limit: 1 })
+    for await (const { key } of last) this.#events = numberAt(key, 33) + 1
+  }
+
+  /** By log, the delivered length that all this includes. */
+  get cut(): ReadonlyMap<LogId, number> {
+    return this.#cut
+  }
+
+  get documents(): DocumentRecord[] {
+    return [...this.#documentsById.values()]
+  }
+
+  document(id: string): DocumentRecord | null {
+    return this.#documentsById.get(id) ?? null
+  }
+
+  /** Notes that a log has been delivered so far. */
+  advance(log: LogId, length: number): void {
+    this.#cut.set(log, length)
+  }
+
+  /** Files an entry under its document, and returns its number there; `name` when the entry says it. */
+  file(id: string, name: string | null, ref: EntryRef, bytes: number): number {
+    let record = this.#documentsById.get(id)
+    if (record === undefined) {
+      record = { id, name: name ?? '', filed: 0, merged: 0, bytesSince: 0, bytesMerged: 0 }
+      this.#documentsById.set(id, record)
+    }
+    if (record.name === '' && name !== null) record.name = name
+    this.#writes.push({
+      key: this.#key(tables.filed, fromHex(id), uint32(record.filed)),
+      value: encodeRef(ref)
+    })
+    record.bytesSince += bytes
+    this.#changed.add(record)
+    return record.filed++
+  }
+
+  fileEvent(type: string, ref: EntryRef): number {
+    const number = this.#events++
+    const encoder = encoding.createEncoder()
+    encoding.writeUint8Array(encoder, encodeRef(ref))
+    encoding.writeVarString(encoder, type)
+    this.#writes.push({
+      key: this.#key(tables.event, uint32(number)),
+      value: encoding.toUint8Array(encoder)
+    })
+    return number
+  }
+
+  /** How many events there are. */
+  get eventCount(): number {
+    return this.#events
+  }
+
+  /** Is there more waiting to be written than should wait? */
+  get wantsFlush(): boolean {
+    return this.#writes.length >= flushAtRecords
+  }
+
+  /** Reads a document as it stood after `filed` entries, at the moment of the call. */
+  async read(id: string): Promise<StoredDocument> {
+    await this.flush()
+    const record = this.#documentsById.get(id)
+    if (record === undefined) return { state: null, since: [], filed: 0 }
+    const { filed } = record
+    const stored = await this.#database().get(this.#key(tables.state, fromHex(id)))
+    let state: Uint8Array | null = null
+    let merged = 0
+    if (stored !== null) {
+      const decoder = decoding.createDecoder(new Uint8Array(stored))
+      merged = decoding.readVarUint(decoder)
+      state = decoding.readTailAsUint8Array(decoder)
+    }
+    const since: EntryRef[] = []
+    const range = {
+      gte: this.#key(tables.filed, fromHex(id), uint32(merged)),
+      lt: this.#key(tables.filed, fromHex(id), uint32(filed))
+    }
+    for await (const { value } of this.#database().iterator(range)) {
+      since.push(decodeAll(new Uint8Array(value), 'entry reference', readRef))
+    }
+    return { state, since, filed }
+  }
+
+  /** Replaces a document's merged state, which includes its first `merged` entries, atomically. */
+  async writeState(id: string, merged: number, state: Uint8Array): Promise<void> {
+    const record = this.#documentsById.get(id)
+    if (record === undefined) return
+    const encoder = encoding.createEncoder()
+    encoding.writeVarUint(encoder, merged)
+    encoding.writeUint8Array(encoder, state)
+    const value = encoding.toUint8Array(encoder)
+    const bytes = fromHex(id)
+    const before = record.merged
+    record.merged = merged
+    record.bytesMerged = state.length
+    if (merged === record.filed) record.bytesSince = 0
+    this.#changed.add(record)
+    // In one batch with the entries filed so far: a state must never include what is not filed.
+    this.#writes.push({ key: this.#key(tables.state, bytes), value })
+    this.#writes.push({
+      deleteFrom: this.#key(tables.filed, bytes, uint32(before)),
+      deleteTo: this.#key(tables.filed, bytes, uint32(merged))
+    })
+    await this.flush()
+  }
+
+  /** Events numbered from `from` on, in the order of delivery. */
+  async *events(from: number): AsyncGenerator<StoredEvent> {
+    await this.flush()
+    const range = { gte: this.#key(tables.event, uint32(from)), lt: this.#bounds(tables.event).lt }
+    for await (const { key, value } of this.#database().iterator(range)) {
+      const { ref, type } = decodeAll(new Uint8Array(value), 'event record', (decoder) => ({
+        ref: readRef(decoder),
+        type: decoding.readVarString(decoder)
+      }))
+      yield { number: numberAt(key, 33), type, ref }
+    }
+  }
+
+  /** Writes what waits in one batch, with the cut. What fails to be written waits on. */
+  flush(): Promise<void> {
+    const run = this.#flushing.catch(() => {}).then(() => this.#flush()) // Told to whoever asked for that one.
+    this.#flushing = run
+    return run
+  }
+
+  /** Forgets everything about the space. */
+  async clear(): Promise<void> {
+    const batch = this.#database().write({ autoDestroy: true })
+    for (const table of Object.values(tables)) {
+      const { gte, lt } = this.#bounds(table)
+      batch.tryDeleteRange(gte, lt)
+    }
+    await batch.flush()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#writes.length === 0 && this.#changed.size === 0) return
+    const writes = this.#writes
+    const changed = [...this.#changed]
+    this.#writes = []
+    this.#changed.clear()
+    const batch = this.#database().write({ autoDestroy: true })
+    for (const write of writes) {
+      if ('value' in write) batch.tryPut(write.key, write.value)
+      else batch.tryDeleteRange(write.deleteFrom, write.deleteTo)
+    }
+    for (const record of changed) batch.tryPut(this.#key(tables.document, fromHex(record.id)), encodeRecord(record))
+    batch.tryPut(this.#key(tables.cut), encodeCut(this.#cut))
+    try {
+      await batch.flush()
+    } catch (error) {
+      this.#writes = [...writes, ...this.#writes]
+      for (const record of changed) this.#changed.add(record)
+      throw error
+    }
+  }
+
+  #key(table: number, ...rest: Uint8Array[]): Uint8Array {
+    const key = new Uint8Array(33 + rest.reduce((sum, part) => sum + part.length, 0))
+    key[0] = table
+    key.set(this.#space, 1)
+    let at = 33
+    for (const part of rest) {
+      key.set(part, at)
+      at += part.length
+    }
+    return key
+  }
+
+  #bounds(table: number): { gte: Uint8Array; lt: Uint8Array } {
+    const longest = new Uint8Array(16).fill(255)
+    return { gte: this.#key(table), lt: this.#key(table, longest) }
+  }
+
+  #range(table: number): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
+    return this.#database().iterator(this.#bounds(table))
+  }
+}
+
+function encodeRef({ log, from, to }: EntryRef): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeUint8Array(encoder, fromHex(log))
+  encoding.writeVarUint(encoder, from)
+  encoding.writeVarUint(encoder, to)
+  return encoding.toUint8Array(encoder)
+}
+
+function readRef(decoder: decoding.Decoder): EntryRef {
+  const log = toHex(decoding.readUint8Array(decoder, 8))
+  return { log, from: decoding.readVarUint(decoder), to: decoding.readVarUint(decoder) }
+}
+
+function encodeRecord(record: DocumentRecord): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarString(encoder, record.name)
+  encoding.writeVarUint(encoder, record.filed)
+  encoding.writeVarUint(encoder, record.merged)
+  encoding.writeVarUint(encoder, record.bytesSince)
+  encoding.writeVarUint(encoder, record.bytesMerged)
+  return encoding.toUint8Array(encoder)
+}
+
+function encodeCut(cut: ReadonlyMap<LogId, number>): Uint8Array {
+  const encoder = encoding.createEncoder()
+  for (const [log, length] of cut) {
+    encoding.writeUint8Array(encoder, fromHex(log))
+    encoding.writeVarUint(encoder, length)
+  }
+  return encoding.toUint8Array(encoder)
+}
+
+function readCut(decoder: decoding.Decoder): Map<LogId, number> {
+  const cut = new Map<LogId, number>()
+  while (decoding.hasContent(decoder)) {
+    const log = toHex(decoding.readUint8Array(decoder, 8))
+    cut.set(log, decoding.readVarUint(decoder))
+  }
+  return cut
+}
+
+function uint32(number: number): Uint8Array {
+  return new Uint8Array([number >>> 24, number >>> 16, number >>> 8, number])
+}
+
+function numberAt(key: Uint8Array, at: number): number {
+  return new DataView(key.buffer, key.byteOffset).getUint32(at)
+}
