@@ -10,11 +10,11 @@ import type { DeviceKeys, SecureStream } from './transport.ts'
 export interface ByteStream {
   readonly destroyed: boolean
   write(bytes: Uint8Array): boolean
-  end(): unknown
+  end(nothing?: undefined): unknown
   pause(): unknown
   resume(): unknown
   destroy(error?: Error): unknown
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: 'close', listener: () => void): unknown
 }
 
 export interface SecureStreamOptions {
