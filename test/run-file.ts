@@ -2,7 +2,7 @@
  * Runs one test file in this process and reports to `run.ts`, which forked it. Suites are run here, not by uvu, which
  * would miss a suite that was never started and a hook that threw. Printing and counting are the parent's.
  *
- * Arguments: the file, its deadline, and how long the process may outlive its tests, in milliseconds.
+ * Arguments: the file, when it must be done (milliseconds since 1970), how many milliseconds it may outlive its tests.
  */
 import { pathToFileURL } from 'node:url'
 
@@ -33,7 +33,7 @@ interface LoopHandle {
   localEndpoint?: { host?: string; port?: number } | null
 }
 
-const [file = '', deadlineMs, graceMs] = process.argv.slice(2)
+const [file = '', deadlineAt, graceMs] = process.argv.slice(2)
 if (process.channel === undefined) throw new TypeError('run-file.ts is forked by run.ts')
 
 process.on('disconnect', () => process.exit(1))
@@ -44,7 +44,7 @@ const handlesBefore = new Set(loopHandles().map(({ address }) => address))
 
 process.on('uncaughtExceptionMonitor', (_error, origin) => console.error(`\n${origin} in ${file}:`))
 
-const deadline = exitAfter(Number(deadlineMs))
+const deadline = exitAfter(Number(deadlineAt) - Date.now())
 const suites: SuiteRun[] = []
 Object.assign(globalThis, { UVU_DEFER: 1, UVU_INDEX: 0, UVU_QUEUE: [suites] })
 await import(pathToFileURL(file).href)

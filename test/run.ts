@@ -91,7 +91,7 @@ async function runAll(paths: string[], atATime: number): Promise<void> {
 }
 
 async function runFile(file: string): Promise<Outcome> {
-  const args = [file, String(deadlineMs), String(graceMs)]
+  const args = [file, String(Date.now() + deadlineMs), String(graceMs)]
   const child = fork(join(here, 'run-file.ts'), args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A process group of its own, so that what a test started and left ends with it.

@@ -203,10 +203,10 @@ runner('fails a file at its deadline and names what it waits for', async () => {
       blocked.run()`
   })
   const { code, lines } = await run(folder.path, [], {
-    TEST_DEADLINE_MS: '1000',
-    TEST_GRACE_MS: '500'
+    TEST_DEADLINE_MS: '3000',
+    TEST_GRACE_MS: '3000'
   })
-  assert.match(lines.join('\n'), /waiting\.test\.ts: not done after 1000 ms; open: Timeout/)
+  assert.match(lines.join('\n'), /waiting\.test\.ts: not done after 3000 ms; open: Timeout/)
   assert.match(lines.join('\n'), /blocked\.test\.ts: its process ended before.*SIGKILL/)
   assert.is(lines.at(-1), '0 passed, 2 failed')
   assert.is(code, 1)
