@@ -12,7 +12,7 @@ import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Clock } from './platform.ts'
-import { Changes } from './log/changes.ts'
+import { Changes, leaveMarksUntidied } from './log/changes.ts'
 import type { LogId } from './log/entry.ts'
 import type { Appended } from './log/own-log.ts'
 import { validateUpdate } from './trust/validate.ts'
@@ -263,15 +263,14 @@ export class Document extends Emitter<DocumentEvents> {
     const { stored, edits } = await this.#host.read()
     const { doc } = this
     const clientId = this.#host.clientId
-    const suppressed = suppressCleanup(doc, this)
+    const tidyAgain = leaveMarksUntidied(doc, ({ origin }) => origin === this)
     // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
     const early = this.#contentBefore(clientId)
     this.#applier.apply(stored.state, edits)
-    suppressed()
-    doc.clientID = clientId
+    tidyAgain()
     this.#changes = new Changes(doc, {
       clientId,
-      isForeign: (origin) => origin === this,
+      origin: this,
       onDirty: () => this.#edited(),
       onClientIdLost: () => this.#fail('Another Y.Doc writes under the client id of this one'),
       onUnknownContent: () => this.#fail('Content of another client was applied to the document by hand')
@@ -321,7 +320,7 @@ export class Document extends Emitter<DocumentEvents> {
   #edited(): void {
     if (this.#failure !== null) return
     if (!this.#host.mayWrite()) {
-      this.#changes?.take()
+      while (this.#changes?.take() != null); // Not logged, now or later.
       const message = 'This device may read this space and not write to it: the edit is not kept'
       this.emit('error', { error: new SkeinError('NOT_ALLOWED', message) })
       return
@@ -355,20 +354,22 @@ export class Document extends Emitter<DocumentEvents> {
     if (this.#changes === null || this.#failure !== null) return
     this.#cancelPaced?.()
     this.#cancelPaced = null
-    const clockBefore = this.#changes.loggedClock
-    const update = this.#changes.take()
-    if (update === null) return
     const { clientId } = this.#host
-    const result = validateUpdate(update, {
-      clientId,
-      clockOf: (client) => (client === clientId ? clockBefore : Y.getState(this.doc.store, client))
-    })
-    if (result.verdict !== 'apply') {
-      const why = result.verdict === 'refuse' ? result.reason : 'it refers to what is not here'
-      this.#fail(`An edit would be refused by every peer: ${why}`)
-      return
+    for (;;) {
+      const clockBefore = this.#changes.loggedClock
+      const update = this.#changes.take()
+      if (update === null) return
+      const result = validateUpdate(update, {
+        clientId,
+        clockOf: (client) => (client === clientId ? clockBefore : Y.getState(this.doc.store, client))
+      })
+      if (result.verdict !== 'apply') {
+        const why = result.verdict === 'refuse' ? result.reason : 'it refers to what is not here'
+        this.#fail(`An edit would be refused by every peer: ${why}`)
+        return
+      }
+      this.#append(update)
     }
-    this.#append(update)
   }
 
   #append(update: Uint8Array): void {
@@ -397,7 +398,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#flush()
     const edits = this.#inbox.map(({ edit }) => edit)
     this.#inbox = []
-    this.#applier.apply(null, edits)
+    this.#changes.receive(() => this.#applier.apply(null, edits))
     this.#persistMaybe()
   }
 
@@ -462,19 +463,6 @@ export class Document extends Emitter<DocumentEvents> {
   #yjsSync(synced: boolean): void {
     this.doc.emit('sync', [synced, this.doc])
   }
-}
-
-/**
- * Until the returned function is called, transactions of that origin do not make Yjs tidy format marks: that would be
- * an edit of its own, from every peer (see `log/changes.ts`).
- */
-function suppressCleanup(doc: Y.Doc, origin: object): () => void {
-  const suppress = (transaction: Y.Transaction): void => {
-    if (transaction.origin !== origin) return
-    ;(transaction as unknown as { _needFormattingCleanup: boolean })._needFormattingCleanup = false
-  }
-  doc.on('afterTransaction', suppress)
-  return () => doc.off('afterTransaction', suppress)
 }
 
 function aborting(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

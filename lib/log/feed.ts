@@ -74,6 +74,10 @@ export class Feed {
   readonly #declared: Record<OwnCore, Map<LogId, number>> = { control: new Map(), content: new Map() }
   #pumping = false
   #again = false
+  /** Reads and deliveries under way. */
+  #busy = 0
+  #settled: (() => void)[] = []
+  #ownTurn: Promise<void> | null = null
   #stopped = false
 
   constructor(options: FeedOptions) {
@@ -96,13 +100,21 @@ export class Feed {
   async addOwn(log: Log, delivered: number): Promise<void> {
     const reader = new Reader(log, delivered, this.#options, true)
     this.#readersById.set(log.id, reader)
-    await this.readOwn(log)
+    await this.readOwn(log, log.length)
   }
 
-  /** Reads on in this device's own log, after blocks that it had lost came back from a peer. */
-  async readOwn(log: Log): Promise<void> {
+  /** Reads on in this device's own log up to `length`, after blocks that it had lost came back. */
+  async readOwn(log: Log, length: number): Promise<void> {
     const reader = this.#readersById.get(log.id)
-    if (reader !== undefined) await this.#drain(reader)
+    if (reader === undefined) return
+    reader.limit = Math.max(reader.limit, length)
+    await this.#drain(reader)
+  }
+
+  /** Resolves when all that is here has been read and, as far as it can be, delivered. */
+  settled(): Promise<void> {
+    if (this.#busy === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#settled.push(resolve))
   }
 
   has(id: LogId): boolean {
@@ -145,8 +157,24 @@ export class Feed {
   deliverOwn(log: Log, device: DeviceId, appended: Appended): void {
     const reader = this.#readersById.get(log.id)
     if (reader === undefined) return
+    if (reader.readTo === appended.from && this.#ownTurn === null) {
+      this.#passBy(reader, device, appended)
+      return
+    }
+    // Blocks before it came back from a peer and have not been read yet.
+    const turn = (this.#ownTurn ?? Promise.resolve()).then(async () => {
+      await this.readOwn(log, appended.from)
+      this.#passBy(reader, device, appended)
+      if (this.#ownTurn === turn) this.#ownTurn = null
+    })
+    this.#ownTurn = turn
+  }
+
+  #passBy(reader: Reader, device: DeviceId, appended: Appended): void {
     const { from, to, entry } = appended
-    if (reader.passBy(appended)) this.#options.deliver({ device, log, from, to, entry, isOwn: true })
+    if (reader.passBy(appended)) {
+      this.#options.deliver({ device, log: reader.log, from, to, entry, isOwn: true })
+    }
     void this.#pump()
   }
 
@@ -185,6 +213,7 @@ export class Feed {
 
   async #drain(reader: Reader): Promise<void> {
     const { log } = reader
+    this.#busy++
     try {
       while (!this.#stopped && (await reader.read())) void this.#pump()
       void this.#pump()
@@ -192,7 +221,14 @@ export class Feed {
       if (this.#stopped) return
       const error = new SkeinError('STORAGE_FAILED', `Log ${log.id} could not be read`, { cause })
       this.#options.onInvalid(toHex(log.name.device), log, reader.readTo, error)
+    } finally {
+      this.#done()
     }
+  }
+
+  #done(): void {
+    if (--this.#busy > 0) return
+    for (const resolve of this.#settled.splice(0)) resolve()
   }
 
   async #pump(): Promise<void> {
@@ -201,6 +237,7 @@ export class Feed {
       return
     }
     this.#pumping = true
+    this.#busy++
     let sinceTurn = 0
     do {
       this.#again = false
@@ -220,6 +257,7 @@ export class Feed {
       }
     } while (this.#again && !this.#stopped)
     this.#pumping = false
+    this.#done()
   }
 
   #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {
@@ -260,6 +298,8 @@ class Reader {
   isPaused = false
 
   readonly #isOwnLog: boolean
+  /** Of an own log, only what was there at opening is read; what is appended comes by itself. */
+  limit = 0
 
   constructor(log: Log, delivered: number, options: FeedOptions, isOwnLog: boolean) {
     this.#isOwnLog = isOwnLog
@@ -293,7 +333,11 @@ class Reader {
       return false
     }
     this.isPaused = !this.#isOwnLog && this.queue.length >= entriesAhead
-    const end = Math.min(this.log.contiguousLength, this.readTo + blocksARead)
+    const end = Math.min(
+      this.log.contiguousLength,
+      this.readTo + blocksARead,
+      this.#isOwnLog ? this.limit : Infinity
+    )
     if (this.isPaused || this.readTo >= end) return false
     this.#reading = true
     this.#missed = false

@@ -1,0 +1,24 @@
+/** The public face of Skein. */
+export { Skein, type SkeinEvents, type SkeinOptions } from './skein.ts'
+export { type Member, type Space, type SpaceEvents } from './space.ts'
+export { type InviteOptions } from './sync/admission.ts'
+export {
+  type Document,
+  type DocumentEvents,
+  type Safety,
+  type SavedOptions
+} from './document.ts'
+export { type AppEntry } from './views/app-entry.ts'
+export { SkeinError, type ErrorCode } from './errors.ts'
+export { type GrantedRole, type Role } from './trust/control.ts'
+export { type DeviceId } from './trust/members.ts'
+export {
+  type Clock,
+  type Outbox,
+  type OutboxRecord,
+  type Platform,
+  type Storage
+} from './platform.ts'
+export { type Connection, type DeviceKeys, type SecureStream, type Transport } from './transport.ts'
+export { secureStream } from './secure-stream.ts'
+export { Emitter } from './events.ts'

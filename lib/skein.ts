@@ -1,0 +1,379 @@
+/**
+ * This device: its keys, its store, its transports and its spaces. One connection to another device serves all the
+ * spaces that both are in.
+ */
+import { platform as defaultPlatform } from '#platform'
+import { equalBytes, toHex } from './bytes.ts'
+import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
+import { SkeinError, throwIfAborted } from './errors.ts'
+import { Emitter } from './events.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { LogStore } from './log/store.ts'
+import type { Platform, Storage } from './platform.ts'
+import { decodeSecrets, encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
+import { Space } from './space.ts'
+import { PeerConnection, preferred } from './sync/connection.ts'
+import { askPairing } from './sync/pairing.ts'
+import type { DeviceKeys, Transport } from './transport.ts'
+import { encodeGenesis, spaceIdOf, type DeviceRecord } from './trust/control.ts'
+import {
+  decodePairingAnswer,
+  encodePairingRequest,
+  inviteKeysOf,
+  parseInvite,
+  type Invite
+} from './trust/invite.ts'
+import { topicOf, topicSecretOf } from './trust/keys.ts'
+import type { DeviceId } from './trust/members.ts'
+
+const joinTimeoutMs = 60_000
+const maxNameChars = 200
+
+export interface SkeinOptions {
+  /** A folder; in a page, the name of a database. Made if it is not there. */
+  readonly storage: string
+  /** What finds other devices. Default: none, and everything stays on this device. */
+  readonly transports?: readonly Transport[]
+  /** What other members see this device called. Kept from its first use. Default: 'device'. */
+  readonly name?: string
+  /** Whose it is: devices of one person carry the same. Default: the name. */
+  readonly person?: string
+  /** Clock, chance and storage; default: those of Node or the page. */
+  readonly platform?: Platform
+}
+
+export interface SkeinEvents {
+  /** A device was connected, whatever spaces it has in common with this one. */
+  connection: { device: DeviceId; transport: string }
+  disconnection: { device: DeviceId; transport: string }
+  /** A peer broke the protocol, or asked to be let in and could not be; its connection may have been ended. */
+  'peer-error': { device: DeviceId; error: SkeinError }
+}
+
+export class Skein extends Emitter<SkeinEvents> {
+  readonly #options: SkeinOptions
+  readonly #platform: Platform
+  readonly #lifecycle: Lifecycle
+  readonly #spacesById = new Map<string, Space>()
+  readonly #connections = new Map<DeviceId, PeerConnection>()
+  /** Joins under way look at every connection that comes. */
+  readonly #joining = new Set<(connection: PeerConnection) => void>()
+  #storage: Storage | null = null
+  #store!: LogStore
+  #secrets!: Secrets
+  #device!: DeviceKeys
+  #box!: BoxKeys
+  #reopening: Promise<void> | null = null
+  #writingSecrets: Promise<void> = Promise.resolve()
+
+  constructor(options: SkeinOptions) {
+    super()
+    if (typeof options.storage !== 'string' || options.storage === '') {
+      throw new TypeError('`storage` names a folder')
+    }
+    for (const name of [options.name, options.person]) {
+      if (name !== undefined && (name === '' || name.length > maxNameChars)) {
+        throw new TypeError(`A name has 1 to ${maxNameChars} characters`)
+      }
+    }
+    this.#options = options
+    this.#platform = options.platform ?? defaultPlatform
+    this.#lifecycle = new Lifecycle(
+      () => this.#open(),
+      () => this.#close()
+    )
+  }
+
+  /**
+   * Opens the store and every space in it, and looks for peers. Fails with `STORAGE_LOCKED` (naming the process that
+   * uses the folder), `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED`, `STORAGE_DAMAGED`, `TRANSPORT_FAILED`.
+   */
+  ready(): Promise<void> {
+    return this.#lifecycle.ready()
+  }
+
+  /** Closes the spaces, writes what is left, and lets go of the folder. Idempotent. */
+  close(): Promise<void> {
+    return this.#lifecycle.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** This device's signing key in hex. */
+  get id(): DeviceId {
+    return toHex(this.#device.publicKey)
+  }
+
+  get name(): string {
+    return this.#secrets.name
+  }
+
+  /** Devices that are connected, whatever spaces they have in common with this one. */
+  get peers(): DeviceId[] {
+    return [...this.#connections.keys()]
+  }
+
+  spaces(): Space[] {
+    return [...this.#spacesById.values()]
+  }
+
+  /** The space of that id. Fails with `SPACE_UNKNOWN`. */
+  space(id: string): Space {
+    const space = this.#spacesById.get(id)
+    if (space === undefined) throw new SkeinError('SPACE_UNKNOWN', `No space ${id} on this device`)
+    return space
+  }
+
+  /** Makes a space, whose first owner is this device. */
+  async createSpace({ name }: { name: string }): Promise<Space> {
+    if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
+      throw new TypeError(`A space's name has 1 to ${maxNameChars} characters`)
+    }
+    await this.ready()
+    const genesis = encodeGenesis({
+      salt: this.#platform.randomBytes(16),
+      name,
+      owners: [this.#record()]
+    })
+    return this.#add({ spaceKey: this.#platform.randomBytes(32), genesis })
+  }
+
+  /**
+   * Joins a space by an invite; resolves when a member has let this device in and what it needs to read is here.
+   * Calling it again after a failure goes on where it was. Fails with `INVITE_INVALID`, `INVITE_EXPIRED`,
+   * `INVITE_USED_UP`, `INVITE_REVOKED`, `INVITE_REFUSED`, `INVITE_UNANSWERED` (nobody who may admit was reached within
+   * `timeoutMs`, default 60 s), `ABORTED`.
+   */
+  async join(text: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<Space> {
+    const { timeoutMs = joinTimeoutMs, signal } = options
+    const invite = parseInvite(text)
+    throwIfAborted(signal)
+    await this.ready()
+    const patience = new AbortController()
+    const isExpired = invite.expiresAtMs > 0 && this.#platform.clock.now() >= invite.expiresAtMs
+    const unanswered = isExpired
+      ? new SkeinError('INVITE_EXPIRED', 'The invite has expired, and nobody who may say otherwise answered')
+      : new SkeinError('INVITE_UNANSWERED', `Nobody who may let this device in answered within ${timeoutMs} ms`)
+    const cancel = this.#platform.clock.after(timeoutMs, () => patience.abort(unanswered))
+    const abort = (): void =>
+      patience.abort(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      const known = this.#spacesById.get(toHex(invite.space))
+      const space =
+        known !== undefined && known.role !== null
+          ? known
+          : await this.#pair(invite, known, patience.signal)
+      await space.whenMember(patience.signal)
+      return space
+    } finally {
+      cancel()
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { transports = [] } = this.#options
+    this.#storage = await this.#platform.openStorage(this.#options.storage)
+    this.#secrets = await this.#readSecrets(this.#storage)
+    this.#device = signKeysFrom(this.#secrets.signSeed)
+    this.#box = boxKeysFrom(this.#secrets.boxSeed)
+    this.#store = new LogStore(this.#storage, this.#platform.clock)
+    await this.#store.ready()
+    for (const secrets of this.#secrets.spaces) await this.#openSpace(secrets)
+    for (const transport of transports) {
+      transport.on('connection', ({ stream }) => {
+        const onError = (device: DeviceId, error: SkeinError): void =>
+          this.emit('peer-error', { device, error })
+        this.#connected(new PeerConnection(stream, transport.name, onError))
+      })
+      await transport.open(this.#device)
+    }
+    // Looking for peers goes on by itself: being ready does not wait for the network.
+    for (const space of this.#spacesById.values()) void this.#joinTopic(space.topic)
+  }
+
+  async #close(): Promise<void> {
+    const failures: unknown[] = []
+    const attempt = async (step: () => Promise<unknown> | undefined): Promise<void> => {
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    for (const space of this.#spacesById.values()) await attempt(() => space.close())
+    for (const connection of this.#connections.values()) connection.close()
+    for (const transport of this.#options.transports ?? []) await attempt(() => transport.close())
+    await attempt(() => this.#writingSecrets)
+    // Undefined where opening failed half-way.
+    await attempt(() => (this.#store as LogStore | undefined)?.close())
+    await attempt(() => this.#storage?.close())
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #readSecrets(storage: Storage): Promise<Secrets> {
+    const bytes = await storage.readSecrets()
+    if (bytes !== null) return decodeSecrets(bytes)
+    const { name = 'device', person = name } = this.#options
+    const { randomBytes } = this.#platform
+    const secrets = { signSeed: randomBytes(32), boxSeed: randomBytes(32), name, person, spaces: [] }
+    await storage.writeSecrets(encodeSecrets(secrets))
+    return secrets
+  }
+
+  /** Changes the list of spaces on disk, one change at a time. */
+  #changeSpaces(change: (spaces: readonly SpaceSecrets[]) => SpaceSecrets[]): Promise<void> {
+    const written = this.#writingSecrets.then(async () => {
+      const secrets = { ...this.#secrets, spaces: change(this.#secrets.spaces) }
+      await this.#storage!.writeSecrets(encodeSecrets(secrets))
+      this.#secrets = secrets
+    })
+    this.#writingSecrets = written.catch(() => {}) // Whoever asked for the change is told.
+    return written
+  }
+
+  /** Takes a space up that was not here: its keys first, so that whatever happens next finds it again. */
+  async #add(secrets: SpaceSecrets): Promise<Space> {
+    const id = spaceIdOf(secrets.genesis)
+    await this.#changeSpaces((spaces) => [
+      ...spaces.filter(({ genesis }) => !equalBytes(spaceIdOf(genesis), id)),
+      secrets
+    ])
+    const space = await this.#openSpace(secrets)
+    for (const connection of this.#connections.values()) space.connected(connection)
+    void this.#joinTopic(space.topic)
+    return space
+  }
+
+  async #openSpace({ spaceKey, genesis }: SpaceSecrets): Promise<Space> {
+    const space = new Space(spaceKey, genesis, spaceIdOf(genesis), {
+      platform: this.#platform,
+      storage: this.#storage!,
+      store: this.#store,
+      device: this.#device,
+      box: this.#box,
+      connections: () => this.#connections.values(),
+      reopenStore: () => this.#reopenStore(),
+      onLeft: (left) => this.#forget(left)
+    })
+    this.#spacesById.set(space.id, space)
+    try {
+      await space.ready()
+    } catch (error) {
+      this.#spacesById.delete(space.id)
+      throw error
+    }
+    return space
+  }
+
+  async #forget(space: Space): Promise<void> {
+    this.#spacesById.delete(space.id)
+    await this.#changeSpaces((spaces) =>
+      spaces.filter(({ genesis }) => toHex(spaceIdOf(genesis)) !== space.id)
+    )
+    for (const transport of this.#options.transports ?? []) await transport.leave(space.topic)
+  }
+
+  /** After a failed write; whoever asks meanwhile waits for the same attempt. */
+  #reopenStore(): Promise<void> {
+    // What replicates holds on to the store; transports dial again.
+    for (const connection of this.#connections.values()) connection.close()
+    this.#reopening ??= this.#store.reopen().finally(() => {
+      this.#reopening = null
+    })
+    return this.#reopening
+  }
+
+  async #joinTopic(topic: Uint8Array): Promise<void> {
+    for (const transport of this.#options.transports ?? []) {
+      try {
+        await transport.join(topic)
+      } catch (cause) {
+        if (this.#lifecycle.isClosing) return
+        const message = `${transport.name} could not look for peers`
+        const error = new SkeinError('TRANSPORT_FAILED', message, { cause })
+        this.emit('peer-error', { device: this.id, error })
+      }
+    }
+  }
+
+  /** One connection a device: of two, both ends keep the same. */
+  #connected(connection: PeerConnection): void {
+    const { device, transport, stream } = connection
+    if (device === this.id || this.#lifecycle.isClosing) {
+      connection.close()
+      return
+    }
+    const before = this.#connections.get(device)
+    if (before !== undefined && !before.isClosed) {
+      if (preferred(before, connection) === before) {
+        connection.close()
+        return
+      }
+      before.close()
+    }
+    this.#connections.set(device, connection)
+    stream.on('close', () => {
+      if (this.#connections.get(device) === connection) this.#connections.delete(device)
+      this.emit('disconnection', { device, transport })
+    })
+    this.emit('connection', { device, transport })
+    for (const space of this.#spacesById.values()) space.connected(connection)
+    for (const look of this.#joining) look(connection)
+  }
+
+  /** Asks every device that can be met whether it lets this one in, until one has. */
+  async #pair(invite: Invite, known: Space | undefined, signal: AbortSignal): Promise<Space> {
+    const invitePublicKey = inviteKeysOf(invite).publicKey
+    const topic = topicOf(invite.topicSecret)
+    void this.#joinTopic(topic)
+    const secrets = await new Promise<SpaceSecrets>((resolve, reject) => {
+      const channels: { close(): void }[] = []
+      const done = (): void => {
+        this.#joining.delete(look)
+        signal.removeEventListener('abort', abort)
+        for (const channel of channels) channel.close()
+      }
+      const look = (connection: PeerConnection): void => {
+        const { handshakeHash } = connection.stream
+        const request = encodePairingRequest(invite, this.#record(), handshakeHash)
+        const onAnswer = (bytes: Uint8Array): void => {
+          const answer = decodePairingAnswer(bytes)
+          done()
+          if ('refused' in answer) {
+            reject(new SkeinError(answer.refused, 'A member answered that this invite lets nobody in'))
+            return
+          }
+          const isRight =
+            equalBytes(spaceIdOf(answer.genesis), invite.space) &&
+            equalBytes(topicSecretOf(answer.spaceKey), invite.topicSecret)
+          if (isRight) resolve(answer)
+          else reject(new SkeinError('INVITE_REFUSED', 'A member answered with another space'))
+        }
+        channels.push(askPairing(connection, invitePublicKey, request, onAnswer))
+      }
+      const abort = (): void => {
+        done()
+        reject(signal.reason as Error)
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      this.#joining.add(look)
+      for (const connection of this.#connections.values()) look(connection)
+    })
+    return known ?? this.#add(secrets)
+  }
+
+  /** How this device introduces itself to a space: with a salt of its own for each. */
+  #record(): DeviceRecord {
+    return {
+      signKey: this.#device.publicKey,
+      boxKey: this.#box.publicKey,
+      salt: this.#platform.randomBytes(16),
+      name: this.#secrets.name,
+      person: this.#secrets.person
+    }
+  }
+}

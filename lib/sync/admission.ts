@@ -1,0 +1,162 @@
+/**
+ * Lets newcomers in: makes invites, and answers those who come by one with a grant. Only this device's own clock and
+ * control entries decide; the grant alone has force.
+ */
+import { equalBytes, toHex } from '../bytes.ts'
+import { SkeinError } from '../errors.ts'
+import { kinds } from '../log/entry.ts'
+import type { Platform } from '../platform.ts'
+import { offerPairing } from './pairing.ts'
+import type { PeerConnection } from './connection.ts'
+import type { Channel } from './channel.ts'
+import { encodeGrant, encodeInviteEntry, type DeviceRecord, type GrantedRole, type LogPosition } from '../trust/control.ts'
+import type { ControlState } from '../trust/control-state.ts'
+import {
+  encodePairingAnswer,
+  formatInvite,
+  inviteKeysOf,
+  openPairingRequest,
+  type PairingAnswer
+} from '../trust/invite.ts'
+import { mayGrant, type DeviceId } from '../trust/members.ts'
+
+/** Pairing channels offered at once on one connection. */
+const maxOffers = 64
+
+export interface InviteOptions {
+  /** Default 'writer'. */
+  readonly role?: GrantedRole
+  /** How many devices it lets in. Default 1. */
+  readonly uses?: number
+  /** Default: it does not expire. */
+  readonly expiresInMs?: number
+  /** Where members may be met, for transports that need an address. At most 16. */
+  readonly hints?: readonly string[]
+}
+
+export interface AdmissionOptions {
+  readonly platform: Platform
+  readonly device: DeviceId
+  readonly genesis: Uint8Array
+  readonly control: ControlState
+  readonly append: (kind: number, body: Uint8Array) => Promise<void>
+  /** How far a device's logs are known here. */
+  readonly positionOf: (device: Uint8Array) => LogPosition
+  readonly onPeerError: (device: DeviceId, error: SkeinError) => void
+}
+
+export class Admission {
+  readonly #options: AdmissionOptions
+  readonly #offersByConnection = new Map<PeerConnection, Map<string, Channel>>()
+  #answering: Promise<unknown> = Promise.resolve()
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  /** Makes an invite: one line of text. Fails with `NOT_ALLOWED`. */
+  async invite({ role = 'writer', uses = 1, expiresInMs, hints = [] }: InviteOptions): Promise<string> {
+    const { control, device, platform } = this.#options
+    const me = control.members.get(device)
+    if (me === undefined || !mayGrant(me, role)) {
+      throw new SkeinError('NOT_ALLOWED', `This device's role does not allow it to invite as ${role}`)
+    }
+    if (!Number.isSafeInteger(uses) || uses < 1) throw new TypeError('`uses` is a whole number from 1')
+    if (expiresInMs !== undefined && !(expiresInMs > 0)) throw new TypeError('`expiresInMs` is above 0')
+    if (hints.length > 16) throw new TypeError('There are at most 16 hints')
+    const expiresAtMs =
+      expiresInMs === undefined ? 0 : Math.ceil(platform.clock.now() + expiresInMs)
+    const seed = platform.randomBytes(32)
+    const { publicKey } = inviteKeysOf({ seed })
+    await this.#options.append(kinds.invite, encodeInviteEntry({ publicKey, role, uses, expiresAtMs }))
+    const { space, topicSecret } = control.ring
+    return formatInvite({ space, topicSecret, seed, role, expiresAtMs, hints })
+  }
+
+  /** Offers pairing on a connection to a device that is not a member. Harmless to call again. */
+  offer(connection: PeerConnection): void {
+    const { control } = this.#options
+    const me = control.members.get(this.#options.device)
+    if (control.members.get(connection.device)?.role != null || me === undefined) return
+    let offers = this.#offersByConnection.get(connection)
+    if (offers === undefined) {
+      this.#offersByConnection.set(connection, (offers = new Map()))
+      connection.stream.on('close', () => this.#offersByConnection.delete(connection))
+    }
+    // Also for invites that are over: who comes by one is told so.
+    for (const { publicKey, role } of control.invites.slice(-maxOffers)) {
+      const key = toHex(publicKey)
+      if (offers.has(key) || !mayGrant(me, role)) continue
+      const answer = (request: Uint8Array): Promise<Uint8Array | null> =>
+        this.#answerInTurn(connection, publicKey, request)
+      offers.set(key, offerPairing(connection, publicKey, answer))
+    }
+  }
+
+  /** After a new invite or a new member. */
+  update(connections: Iterable<PeerConnection>): void {
+    for (const connection of connections) this.offer(connection)
+  }
+
+  stop(): void {
+    for (const offers of this.#offersByConnection.values()) {
+      for (const channel of offers.values()) channel.close()
+    }
+    this.#offersByConnection.clear()
+  }
+
+  /** One at a time, so that an invite for one lets one in. */
+  #answerInTurn(
+    connection: PeerConnection,
+    publicKey: Uint8Array,
+    request: Uint8Array
+  ): Promise<Uint8Array | null> {
+    const answer = this.#answering.then(async () => {
+      try {
+        return encodePairingAnswer(await this.#answer(connection, publicKey, request))
+      } catch (cause) {
+        // Nothing is said to one whose proof does not hold; and one who could not be let in now may ask again.
+        const error =
+          cause instanceof SkeinError
+            ? cause
+            : new SkeinError('INVITE_REFUSED', 'Someone could not be let in', { cause })
+        this.#options.onPeerError(connection.device, error)
+        return null
+      }
+    })
+    this.#answering = answer
+    return answer
+  }
+
+  async #answer(
+    connection: PeerConnection,
+    publicKey: Uint8Array,
+    request: Uint8Array
+  ): Promise<PairingAnswer> {
+    const { control, genesis, platform } = this.#options
+    const { ring } = control
+    const { stream } = connection
+    const record = openPairingRequest(request, ring.space, publicKey, stream.handshakeHash)
+    if (!equalBytes(record.signKey, stream.remotePublicKey)) {
+      throw new SkeinError('BAD_SEAL', 'A device asked to be let in under a key that is not its own')
+    }
+    const handOver = { genesis, spaceKey: ring.spaceKey }
+    // Asked again, since the answer was lost on the way: let in already.
+    const member = control.members.get(connection.device)
+    if (member?.role != null && member.invites.includes(toHex(publicKey))) return handOver
+    const fault = control.inviteFault(publicKey, platform.clock.now())
+    if (fault !== null) return { refused: fault }
+    await this.#grant(record, control.invite(publicKey)!.role, publicKey)
+    return handOver
+  }
+
+  #grant(device: DeviceRecord, role: GrantedRole, invite: Uint8Array): Promise<void> {
+    const { control, positionOf } = this.#options
+    const sealedKeys = control.ring.sealAllTo(device.signKey, device.boxKey)
+    const from = positionOf(device.signKey)
+    return this.#options.append(
+      kinds.grant,
+      encodeGrant({ device, role, from, invite, sealedKeys })
+    )
+  }
+}
