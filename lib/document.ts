@@ -52,7 +52,10 @@ export interface SavedOptions {
   readonly signal?: AbortSignal
 }
 
-/** What a document needs of its space. */
+/**
+ * What a document needs of its space.
+ * @internal
+ */
 export interface DocumentHost {
   readonly clock: Clock
   readonly clientId: number
@@ -104,7 +107,7 @@ export class Document extends Emitter<DocumentEvents> {
   #persisting: Promise<void> | null = null
   #presenceClientByDevice = new Map<DeviceId, number>()
 
-  /** For `Space.open`. */
+  /** @internal Made by `Space.open`. */
   constructor(name: string, doc: Y.Doc | undefined, host: DocumentHost) {
     super()
     this.name = name
@@ -195,7 +198,7 @@ export class Document extends Emitter<DocumentEvents> {
     if (peers > 0) await this.#host.whenHeldBy(this.#cut ?? this.#host.cut(), peers, signal)
   }
 
-  /** An edit that the feed has delivered and the view has filed under `number`. For the space. */
+  /** @internal An edit that the feed has delivered and the view has filed under `number`. */
   receive(number: number, edit: IncomingEdit): void {
     this.#inbox.push({ number, edit })
     if (this.#changes === null || this.#inboxScheduled || this.#cancelPaced !== null) return
@@ -207,7 +210,7 @@ export class Document extends Emitter<DocumentEvents> {
     })
   }
 
-  /** Presence that a device has sent: one state, of a client id of its own. For the space. */
+  /** @internal Presence that a device has sent: one state, of a client id of its own. */
   receivePresence(device: DeviceId, clientId: number, update: Uint8Array): void {
     if (this.#awareness === null) return
     const before = this.#presenceClientByDevice.get(device)
@@ -216,13 +219,13 @@ export class Document extends Emitter<DocumentEvents> {
     applyAwarenessUpdate(this.#awareness, update, this)
   }
 
-  /** This device's presence here, for a peer that has just come; null if there is none. For the space. */
+  /** @internal This device's presence here, for a peer that has just come; null if there is none. */
   presence(): Uint8Array | null {
     if (this.#awareness === null || this.#awareness.getLocalState() === null) return null
     return encodeAwarenessUpdate(this.#awareness, [this.doc.clientID])
   }
 
-  /** For the space: devices came or went. */
+  /** @internal Devices came or went. */
   peersChanged(added: DeviceId[], removed: DeviceId[]): void {
     const peers = this.#host.peers()
     for (const device of removed) {
@@ -239,12 +242,12 @@ export class Document extends Emitter<DocumentEvents> {
     }
   }
 
-  /** For the space: whether everything has been delivered changed. */
+  /** @internal Whether everything has been delivered changed. */
   syncedChanged(synced: boolean): void {
     this.emit('synced', { synced })
   }
 
-  /** For the space: which devices hold what changed, or writing failed or works again. */
+  /** @internal Which devices hold what changed, or writing failed or works again. */
   safetyChanged(): void {
     const durable = this.#inFlight === 0 && this.#changes?.dirty !== true && this.#failure === null
     const devices = this.#cut === null ? [] : this.#host.devicesHolding(this.#cut)
@@ -254,7 +257,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.emit('safety', this.#safety)
   }
 
-  /** For the space: writing failed for now. */
+  /** @internal Writing failed for now. */
   writingFailed(error: SkeinError): void {
     if (this.#inFlight > 0) this.emit('error', { error })
   }

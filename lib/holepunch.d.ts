@@ -3,27 +3,9 @@
 declare module 'corestore' {
   import type Hypercore from 'hypercore'
   import type { KeyPair, Manifest } from 'hypercore'
-  export interface KeyValueBatch {
-    tryPut(key: Uint8Array, value: Uint8Array): void
-    tryDelete(key: Uint8Array): void
-    tryDeleteRange(start: Uint8Array, end: Uint8Array): void
-    flush(): Promise<void>
-    destroy(): void
-  }
-  export interface KeyValueStore {
-    get(key: Uint8Array): Promise<Uint8Array | null>
-    write(options?: { autoDestroy?: boolean }): KeyValueBatch
-    iterator(range: {
-      gte?: Uint8Array
-      lt?: Uint8Array
-      reverse?: boolean
-      limit?: number
-    }): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
-    close(): Promise<void>
-  }
   export default class Corestore {
     constructor(storage: string | object, options?: { allowBackup?: boolean })
-    readonly storage: { rocks: { session(): KeyValueStore } }
+    readonly storage: { rocks: { session(): import('./log/database.ts').KeyValueStore } }
     ready(): Promise<void>
     close(): Promise<void>
     get(options: {
@@ -204,7 +186,7 @@ declare module 'hyperdht' {
     ready(): Promise<void>
     fullyBootstrapped(): Promise<void>
     address(): { host: string; port: number }
-    destroy(): Promise<void>
+    destroy(options?: { force?: boolean }): Promise<void>
   }
 }
 
@@ -227,6 +209,7 @@ declare module 'hyperswarm' {
       maxPeers?: number
       firewall?: (remotePublicKey: Uint8Array, payload: object | null) => boolean
     })
+    readonly dht: DHT
     readonly connections: Set<SecretStream>
     readonly peers: Map<string, PeerInfo>
     on(event: 'connection', listener: (stream: SecretStream) => void): this
@@ -235,7 +218,7 @@ declare module 'hyperswarm' {
     join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): PeerDiscoverySession
     leave(topic: Uint8Array): Promise<void>
     flush(): Promise<void>
-    destroy(options?: { force?: boolean }): Promise<void>
+    destroy(): Promise<void>
   }
 }
 

@@ -218,8 +218,9 @@ export class Skein extends Emitter<SkeinEvents> {
     const bytes = await storage.readSecrets()
     if (bytes !== null) return decodeSecrets(bytes)
     const { name = 'device', person = name } = this.#options
-    const { randomBytes } = this.#platform
-    const secrets = { signSeed: randomBytes(32), boxSeed: randomBytes(32), name, person, spaces: [] }
+    const signSeed = this.#platform.randomBytes(32)
+    const boxSeed = this.#platform.randomBytes(32)
+    const secrets = { signSeed, boxSeed, name, person, spaces: [] }
     await storage.writeSecrets(encodeSecrets(secrets))
     return secrets
   }

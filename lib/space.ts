@@ -26,10 +26,13 @@ import { isPassedOver, mayWrite, roleAtContent, type DeviceId } from './trust/me
 import type { IncomingEdit } from './views/applier.ts'
 import { decodeAppEntry, encodeAppEntry, type AppEntry } from './views/app-entry.ts'
 import { decodeEdit, encodeEdit, maxNameChars } from './views/edit.ts'
+import { mergedState } from './views/merge.ts'
 import { presenceClientOf } from './views/presence.ts'
 import { ViewStore } from './views/view-store.ts'
 
 const viewFlushMs = 1_000
+/** A document that nobody has open is merged when this much has come for it, and more than is merged. */
+const mergeClosedAtBytes = 1024 * 1024
 const leaveWaitMs = 5_000
 const subdocumentPrefix = 'subdocument:'
 
@@ -62,7 +65,10 @@ export interface SpaceEvents {
   fork: { device: DeviceId; length: number }
 }
 
-/** What a space needs of its device. For `Skein`. */
+/**
+ * What a space needs of its device.
+ * @internal
+ */
 export interface SpaceContext {
   readonly platform: Platform
   readonly storage: Storage
@@ -90,8 +96,10 @@ export class Space extends Emitter<SpaceEvents> {
   #logs!: Record<OwnCore, Log>
   #following: Promise<void> = Promise.resolve()
   #cancelViewFlush: (() => void) | null = null
+  readonly #merging = new Set<string>()
+  #merged: Promise<void> = Promise.resolve()
 
-  /** For `Skein`. */
+  /** @internal Made by `Skein`. */
   constructor(spaceKey: Uint8Array, genesis: Uint8Array, id: Uint8Array, context: SpaceContext) {
     super()
     this.id = toHex(id)
@@ -162,7 +170,7 @@ export class Space extends Emitter<SpaceEvents> {
     )
   }
 
-  /** The topic that transports announce. For `Skein`. */
+  /** @internal The topic that transports announce. */
   get topic(): Uint8Array {
     return topicOf(this.#control.ring.topicSecret)
   }
@@ -335,7 +343,7 @@ export class Space extends Emitter<SpaceEvents> {
     await this.#context.onLeft(this)
   }
 
-  /** Resolves when this device has been let in and can read. For `Skein.join`. */
+  /** @internal Resolves when this device has been let in and can read. */
   whenMember(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
@@ -354,7 +362,7 @@ export class Space extends Emitter<SpaceEvents> {
     })
   }
 
-  /** A connection to any device. For `Skein`. */
+  /** @internal A connection to any device. */
   connected(connection: PeerConnection): void {
     if (!this.#lifecycle.isOpen) return
     this.#sync.connected(connection)
@@ -440,6 +448,7 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.stop()
     this.#feed.stop()
     await attempt(() => this.#following)
+    await attempt(() => this.#merged)
     await attempt(() => this.#views.flush())
     for (const log of this.#feed.logs) await attempt(() => this.#context.store.closeLog(log))
     if (failures.length > 0) throw failures[0]
@@ -477,7 +486,9 @@ export class Space extends Emitter<SpaceEvents> {
     const wasNamed = (this.#views.document(id)?.name ?? '') !== ''
     const number = this.#views.file(id, name, ref, body.length)
     if (name !== null && !wasNamed) this.emit('document', { name })
-    if (!isOwn) this.#documentsById.get(id)?.receive(number, { device, clientCounter, update, ref })
+    const document = this.#documentsById.get(id)
+    if (document === undefined) this.#mergeMaybe(id)
+    else if (!isOwn) document.receive(number, { device, clientCounter, update, ref })
   }
 
   #appended(entries: readonly Appended[]): void {
@@ -618,6 +629,32 @@ export class Space extends Emitter<SpaceEvents> {
     const { device, entry } = await this.#feed.readBack(ref)
     const { clientCounter, update } = decodeEdit(entry.body, this.#control.ring.space)
     return { device, clientCounter, update, ref }
+  }
+
+  /** Keeps what a document costs to open in proportion to what it is, also when nobody opens it for long. */
+  #mergeMaybe(id: string): void {
+    const record = this.#views.document(id)
+    if (record === null || this.#merging.has(id)) return
+    if (record.bytesSince < Math.max(mergeClosedAtBytes, record.bytesMerged)) return
+    this.#merging.add(id)
+    this.#merged = this.#merged
+      .then(() => this.#merge(id))
+      .catch((cause: unknown) => {
+        if (this.#lifecycle.isClosing) return
+        const error = new SkeinError('STORAGE_FAILED', 'A document could not be merged', { cause })
+        this.emit('storage', { error })
+      })
+      .finally(() => this.#merging.delete(id))
+  }
+
+  async #merge(id: string): Promise<void> {
+    if (this.#lifecycle.isClosing || this.#documentsById.has(id)) return
+    const { state, since, filed } = await this.#views.read(id)
+    const edits: IncomingEdit[] = []
+    for (const ref of since) edits.push(await this.#readEdit(ref))
+    const merged = mergedState(state, edits, (device, counter) => this.#clientIdsOf(device, counter))
+    if (merged === null || this.#documentsById.has(id)) return
+    await this.#views.writeState(id, filed, merged)
   }
 
   #clientIdsOf(device: DeviceId, clientCounter: number): number[] {

@@ -305,7 +305,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       const { deps, cut } = await this.#options.seen(next.core)
       const entry = { kind: next.kind, timeMs: next.timeMs, deps, body: next.body }
       const log = this.#logs[next.core]
-      const sealed = sealEntry(entry, { ...log.name, seq: at }, key, this.#options.platform.randomBytes)
+      const sealed = sealEntry(entry, { ...log.name, seq: at }, key, (length) =>
+        this.#options.platform.randomBytes(length)
+      )
       this.#queue.shift()
       list.push(...sealed)
       cut.set(log.id, at + sealed.length)

@@ -7,7 +7,6 @@
  */
 import Corestore from 'corestore'
 import Hypercore from 'hypercore'
-import type { KeyValueStore } from 'corestore'
 import type { Manifest } from 'hypercore'
 import { toHex } from '../bytes.ts'
 import { hash } from '../crypto.ts'
@@ -15,6 +14,7 @@ import { SkeinError } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Clock, Storage } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
+import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { allowPush, pushBlocks } from './push.ts'
 
@@ -86,7 +86,10 @@ export class Log extends Emitter<LogEvents> {
     this.#clock = clock
   }
 
-  /** Opens the hypercore behind the log, also again after the store was opened again. For `LogStore`. */
+  /**
+   * Opens the hypercore behind the log, also again after the store was opened again. For `LogStore`.
+   * @internal
+   */
   async attach(store: Corestore): Promise<void> {
     const core = store.get({
       manifest: manifestOf(this.name),

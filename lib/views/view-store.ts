@@ -14,8 +14,8 @@
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import type { KeyValueStore } from 'corestore'
 import { decodeAll, fromHex, toHex } from '../bytes.ts'
+import type { KeyValueStore } from '../log/database.ts'
 import type { LogId } from '../log/entry.ts'
 import type { EntryRef } from '../log/feed.ts'
 
