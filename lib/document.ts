@@ -67,10 +67,9 @@ export interface DocumentHost {
   /** Resolves when all appended is durable; rejects when writing fails. */
   readonly flush: () => Promise<void>
   readonly read: () => Promise<{ stored: StoredDocument; edits: IncomingEdit[] }>
-  /** Offers the merged state of the first `count` entries. */
-  readonly writeState: (count: number, state: Uint8Array) => Promise<void>
+  /** Keeps the merged state of all entries filed so far. */
+  readonly writeState: (state: Uint8Array) => Promise<void>
   readonly bytesToMerge: () => { since: number; merged: number }
-  readonly filed: () => number
   readonly sendPresence: (update: Uint8Array) => void
   /** By log, everything delivered so far. */
   readonly cut: () => ReadonlyMap<LogId, number>
@@ -436,7 +435,7 @@ export class Document extends Emitter<DocumentEvents> {
       this.#failure === null &&
       !this.#applier.isWaiting
     if (!isExact || (always && this.#host.bytesToMerge().since === 0)) return
-    await this.#host.writeState(this.#host.filed(), Y.encodeStateAsUpdateV2(this.doc))
+    await this.#host.writeState(Y.encodeStateAsUpdateV2(this.doc))
   }
 
   readonly #presenceChanged = (

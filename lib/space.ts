@@ -607,12 +607,15 @@ export class Space extends Emitter<SpaceEvents> {
         for (const ref of stored.since) edits.push(await this.#readEdit(ref))
         return { stored, edits }
       },
-      writeState: (count, state) => views.writeState(id, count, state),
+      writeState: (state) => {
+        const record = views.document(id)
+        if (record === null) return Promise.resolve()
+        return views.writeState(id, record.filed, state, record.bytesSince)
+      },
       bytesToMerge: () => {
         const record = views.document(id)
         return { since: record?.bytesSince ?? 0, merged: record?.bytesMerged ?? 0 }
       },
-      filed: () => views.document(id)?.filed ?? 0,
       sendPresence: (update) => this.#sendPresence(id, update),
       cut: () => this.#cut(),
       devicesHolding: (cut) => this.#sync.holdings.devicesHolding(cut),
@@ -649,12 +652,12 @@ export class Space extends Emitter<SpaceEvents> {
 
   async #merge(id: string): Promise<void> {
     if (this.#lifecycle.isClosing || this.#documentsById.has(id)) return
-    const { state, since, filed } = await this.#views.read(id)
+    const { state, since, filed, bytes } = await this.#views.read(id)
     const edits: IncomingEdit[] = []
     for (const ref of since) edits.push(await this.#readEdit(ref))
     const merged = mergedState(state, edits, (device, counter) => this.#clientIdsOf(device, counter))
     if (merged === null || this.#documentsById.has(id)) return
-    await this.#views.writeState(id, filed, merged)
+    await this.#views.writeState(id, filed, merged, bytes)
   }
 
   #clientIdsOf(device: DeviceId, clientCounter: number): number[] {

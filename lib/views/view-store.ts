@@ -41,6 +41,8 @@ export interface StoredDocument {
   readonly since: readonly EntryRef[]
   /** How many entries that is, together with those in the state. */
   readonly filed: number
+  /** Bytes of those in `since`. */
+  readonly bytes: number
 }
 
 export interface StoredEvent {
@@ -151,8 +153,8 @@ export class ViewStore {
   async read(id: string): Promise<StoredDocument> {
     await this.flush()
     const record = this.#documentsById.get(id)
-    if (record === undefined) return { state: null, since: [], filed: 0 }
-    const { filed } = record
+    if (record === undefined) return { state: null, since: [], filed: 0, bytes: 0 }
+    const { filed, bytesSince: bytes } = record
     const stored = await this.#database().get(this.#key(tables.state, fromHex(id)))
     let state: Uint8Array | null = null
     let merged = 0
@@ -169,13 +171,16 @@ export class ViewStore {
     for await (const { value } of this.#database().iterator(range)) {
       since.push(decodeAll(new Uint8Array(value), 'entry reference', readRef))
     }
-    return { state, since, filed }
+    return { state, since, filed, bytes }
   }
 
-  /** Replaces a document's merged state, which includes its first `merged` entries, atomically. */
-  async writeState(id: string, merged: number, state: Uint8Array): Promise<void> {
+  /**
+   * Replaces a document's merged state, atomically, by one that includes its first `merged` entries: `bytesMerged` more
+   * than before. Does nothing if a later one has been written meanwhile.
+   */
+  async writeState(id: string, merged: number, state: Uint8Array, bytesMerged: number): Promise<void> {
     const record = this.#documentsById.get(id)
-    if (record === undefined) return
+    if (record === undefined || merged <= record.merged) return
     const encoder = encoding.createEncoder()
     encoding.writeVarUint(encoder, merged)
     encoding.writeUint8Array(encoder, state)
@@ -184,7 +189,7 @@ export class ViewStore {
     const before = record.merged
     record.merged = merged
     record.bytesMerged = state.length
-    if (merged === record.filed) record.bytesSince = 0
+    record.bytesSince = Math.max(0, record.bytesSince - bytesMerged)
     this.#changed.add(record)
     // In one batch with the entries filed so far: a state must never include what is not filed.
     this.#writes.push({ key: this.#key(tables.state, bytes), value })
