@@ -195,6 +195,11 @@ export class Space extends Emitter<SpaceEvents> {
     return this.#feed.logs.reduce((sum, log) => sum + log.byteLength, 0)
   }
 
+  /** Blocks in the logs of all members, as far as they are here. Nearly every entry is one block. */
+  get logLength(): number {
+    return this.#feed.logs.reduce((sum, log) => sum + log.length, 0)
+  }
+
   ready(): Promise<void> {
     return this.#lifecycle.ready()
   }
