@@ -36,7 +36,8 @@ export async function runDht(options: DhtOptions = {}): Promise<PrivateDht> {
   try {
     await dht.ready()
   } catch (error) {
-    // Its own `destroy` fails again where binding failed, and leaves this watcher behind.
+    // Where binding failed, `destroy` fails too, and leaves a watcher behind.
+    await dht.destroy().catch(() => {})
     dht.io.networkInterfaces.destroy()
     throw unavailable(host, port, error)
   }

@@ -159,6 +159,7 @@ declare module '@hyperswarm/secret-stream' {
     readonly destroyed: boolean
     readonly opened: Promise<boolean>
     setKeepAlive(intervalMs: number): void
+    sendKeepAlive(): void
     setTimeout(silenceMs: number): void
     write(message: Uint8Array): boolean
     end(): this

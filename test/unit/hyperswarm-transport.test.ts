@@ -1,0 +1,210 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import createTestnet from '@hyperswarm/testnet'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { runDht, type DhtAddress } from '../../adapters/dht.ts'
+import { hyperswarm, type HyperswarmOptions } from '../../adapters/hyperswarm.ts'
+import { testTransport } from '../../adapters/testing.ts'
+import { SkeinError } from '../../lib/errors.ts'
+import type { Connection, SecureStream, Transport } from '../../lib/transport.ts'
+import { deadline, eventually, once } from '../events.ts'
+import { deviceKeys, joinAs } from './hyperswarm-device.ts'
+
+const test = suite('hyperswarm transport')
+
+testTransport(test, {
+  async create() {
+    const dht = await runDht()
+    const [a, b, c] = [device(dht), device(dht), device(dht)]
+    return { a, b, c, end: () => dht.close() }
+  }
+})
+
+test('devices meet on a DHT of several nodes, named as text', async () => {
+  const testnet = await createTestnet(3)
+  const bootstrap = testnet.bootstrap.map(({ host, port }) => `${host}:${port}`)
+  const [alice, bob] = [hyperswarm({ bootstrap }), hyperswarm({ bootstrap })]
+  const met = Promise.all([nextConnection(alice), nextConnection(bob)])
+  await joinAs(alice, 'alice')
+  await joinAs(bob, 'bob')
+  const [atAlice, atBob] = await met
+  assert.equal(hashOf(atAlice), hashOf(atBob))
+  await Promise.all([alice.close(), bob.close()])
+  await testnet.destroy()
+})
+
+test('a device that is killed and started again is connected again within seconds', async () => {
+  const dht = await runDht()
+  const alice = device(dht)
+  const met = nextConnection(alice)
+  await joinAs(alice, 'alice')
+  await using bob = startDevice('bob', dht)
+  await met
+  for (let i = 0; i < 2; i++) {
+    const metAgain = nextConnection(alice)
+    await bob.kill()
+    bob.start()
+    const { stream } = await metAgain
+    assert.equal(Buffer.from(stream.remotePublicKey), Buffer.from(deviceKeys('bob').publicKey))
+    assert.not(stream.destroyed)
+    await bob.isConnected()
+  }
+  await alice.close()
+  await dht.close()
+})
+
+test('devices meet once the DHT is there, and joining has not waited for it', async () => {
+  const gone = await runDht()
+  await gone.close()
+  const [alice, bob] = [device(gone, { patienceMs: 50 }), device(gone, { patienceMs: 50 })]
+  const met = Promise.all([nextConnection(alice, 40_000), nextConnection(bob, 40_000)])
+  const startedAt = performance.now()
+  await joinAs(alice, 'alice')
+  await joinAs(bob, 'bob')
+  assert.ok(performance.now() - startedAt < 1_000)
+  const dht = await runDht({ port: gone.port })
+  await met
+  await Promise.all([alice.close(), bob.close()])
+  await dht.close()
+})
+
+test('closing does not wait for a DHT that is gone', async () => {
+  const dht = await runDht()
+  const alice = device(dht, { patienceMs: 100 })
+  await joinAs(alice, 'alice')
+  await dht.close()
+  await deadline(alice.close(), 2_000, 'the close')
+})
+
+test('a DHT that was started anew learns who is there', async () => {
+  const before = await runDht()
+  const alice = device(before, { announceMs: 300 })
+  await joinAs(alice, 'alice')
+  await before.close()
+  const dht = await runDht({ port: before.port })
+  const bob = device(dht, { announceMs: 3_600_000 })
+  const met = nextConnection(bob)
+  await joinAs(bob, 'bob')
+  await met
+  await Promise.all([alice.close(), bob.close()])
+  await dht.close()
+})
+
+test('no more devices are connected than maxPeers', async () => {
+  const dht = await runDht()
+  const alice = device(dht, { maxPeers: 1 })
+  const [bob, carol] = [device(dht), device(dht)]
+  const [names, streams] = [new Set<string>(), new Set<SecureStream>()]
+  let most = 0
+  alice.on('connection', ({ stream }) => {
+    streams.add(stream)
+    most = Math.max(most, streams.size)
+    stream.on('close', () => streams.delete(stream))
+    names.add(Buffer.from(stream.remotePublicKey).toString('hex'))
+  })
+  const met = nextConnection(alice)
+  await joinAs(alice, 'alice')
+  await joinAs(bob, 'bob')
+  await met
+  const bobMeetsCarol = nextConnection(bob)
+  await joinAs(carol, 'carol')
+  await bobMeetsCarol
+  assert.is(names.size, 1)
+  // There is room for carol when bob has gone.
+  await bob.close()
+  await eventually(() => names.size === 2, { deadlineMs: 15_000 })
+  assert.is(most, 1)
+  await Promise.all([alice.close(), carol.close()])
+  await dht.close()
+})
+
+test('a firewall keeps a device away for as long as it says', async () => {
+  const dht = await runDht()
+  let isRefusing = true
+  const isBob = (key: Uint8Array): boolean => Buffer.from(key).equals(deviceKeys('bob').publicKey)
+  const alice = device(dht, { firewall: (key) => isRefusing && isBob(key), announceMs: 300 })
+  const [bob, carol] = [device(dht, { announceMs: 300 }), device(dht)]
+  const remotes: Uint8Array[] = []
+  alice.on('connection', ({ stream }) => remotes.push(stream.remotePublicKey))
+  const met = nextConnection(alice)
+  await joinAs(alice, 'alice')
+  await joinAs(bob, 'bob')
+  await joinAs(carol, 'carol')
+  await met
+  assert.not(remotes.some(isBob))
+  isRefusing = false
+  await eventually(() => remotes.some(isBob), { deadlineMs: 15_000 })
+  await Promise.all([alice.close(), bob.close(), carol.close()])
+  await dht.close()
+})
+
+test('what cannot work fails clearly', async () => {
+  const dht = await runDht()
+  assert.is((await failure(runDht({ port: dht.port }))).code, 'TRANSPORT_FAILED')
+  assert.match((await failure(runDht({ port: dht.port }))).message, `port ${dht.port}`)
+  assert.is((await failure(runDht({ host: '192.0.2.1' }))).code, 'TRANSPORT_FAILED')
+  const elsewhere = device(dht, { host: '192.0.2.1' })
+  assert.is((await failure(elsewhere.open(deviceKeys('alice')))).code, 'TRANSPORT_FAILED')
+  await elsewhere.close()
+  for (const bootstrap of [[], ['127.0.0.1'], [{ host: '', port: 1 }], ['127.0.0.1:99999']]) {
+    assert.throws(
+      () => hyperswarm({ bootstrap }),
+      (error: unknown) => error instanceof TypeError
+    )
+  }
+  await dht.close()
+})
+
+function device(dht: { bootstrap: DhtAddress[] }, options: HyperswarmOptions = {}): Transport {
+  return hyperswarm({ bootstrap: dht.bootstrap, ...options })
+}
+
+function nextConnection(transport: Transport, deadlineMs = 15_000): Promise<Connection> {
+  return once<Connection>(
+    (listener) => transport.on('connection', listener),
+    deadlineMs,
+    'a connection'
+  )
+}
+
+function hashOf({ stream }: Connection): string {
+  return Buffer.from(stream.handshakeHash).toString('hex')
+}
+
+async function failure(promise: Promise<unknown>): Promise<SkeinError> {
+  const error = await promise.then(
+    () => null,
+    (error: unknown) => error
+  )
+  assert.instance(error, SkeinError)
+  return error as SkeinError
+}
+
+/** A device in a process of its own, which ends with this one. */
+function startDevice(name: string, dht: { bootstrap: DhtAddress[] }) {
+  const path = fileURLToPath(new URL('./hyperswarm-device.ts', import.meta.url))
+  const start = (): ChildProcess => fork(path, [name, JSON.stringify(dht.bootstrap)])
+  let child = start()
+  const kill = async (): Promise<void> => {
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await deadline(exited, 5_000, 'the end of the process')
+  }
+  return {
+    kill,
+    start() {
+      child = start()
+    },
+    isConnected(): Promise<unknown> {
+      return deadline(
+        new Promise((resolve) => child.once('message', resolve)),
+        15_000,
+        `${name}'s connection`
+      )
+    },
+    [Symbol.asyncDispose]: kill
+  }
+}
+
+test.run()
