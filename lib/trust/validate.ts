@@ -3,16 +3,16 @@
  * lets through, Yjs applies whole, without throwing and with nothing left pending.
  *
  * The rules (design/trust.md): 1. the update decodes completely, within the limits; 2. every struct is the author's; 3. its
- * clocks go on where that client's stop; 4. what it refers to is here, or it waits. A refusal is for good and must be the
- * same on every peer, so it rests on the bytes and on the author's own past. Waiting rests on what has arrived.
+ * clocks go on where that client's stop; 4. what it refers to is here, or it waits. A refusal is for good and is to be the
+ * same on every peer, so it rests on the bytes, on the author's own past, and on where structs stand that are referred to.
  *
  * Left to the comparison of what is visible (design/trust.md), because Yjs takes it without harm to anything but order:
  * - an origin and a right origin that never were neighbours, or that have different parents (Yjs goes by the origin's);
- * - a parent that is not a type, and anything collected as origin or parent: the struct becomes a `GC`. Whether something
- *   is collected yet differs from peer to peer, so no refusal may depend on it;
+ * - a parent that is not a type, and anything collected as origin or parent: the struct becomes a `GC`, which nobody sees.
+ *   Whether it is collected yet differs from peer to peer, and with it whether it is known where it stands: only an
+ *   author who breaks one of the two rules about that on purpose is then refused by some and let through by others;
  * - content that its parent has no use for (a mark in a map, a number in XML): it is the app that may stumble over it;
- * - halves of another's surrogate pair as origin or deleted: Yjs makes both U+FFFD, everywhere alike;
- * - types nested in types beyond the limit over several updates: the depth of what is collected is lost.
+ * - half of another's surrogate pair as origin or deleted: Yjs makes both U+FFFD, everywhere alike.
  */
 import * as Y from 'yjs'
 import { SkeinError } from '../errors.ts'
@@ -25,8 +25,8 @@ export const updateLimits = {
   /** Two bytes can become a struct, and a struct takes some three hundred bytes of memory. */
   maxStructs: 200_000,
   maxDeletes: 200_000,
-  /** Of shared types in each other, made by one update. */
-  maxNesting: 64,
+  /** Of shared types in each other. Deleting some 2,500 overflows the stack within Yjs. */
+  maxNesting: 256,
   maxRootNameChars: 1000
 } as const
 
@@ -36,11 +36,18 @@ export interface UpdateContext {
   /** Up to where the document holds that client's structs. */
   readonly clockOf: (client: number) => number
   /**
-   * Whether the struct at that clock, which the document holds, stands under a key of its parent, as a map's values and
-   * an element's attributes do; undefined if it is collected. Without this an update can pass that makes Yjs throw when
-   * the map is deleted, by anyone, later.
+   * Where the struct at that clock stands, which the document holds; null if it is collected. Without this an update can
+   * pass that makes Yjs throw later, when anyone deletes what it went into.
    */
-  readonly isKeyed?: (client: number, clock: number) => boolean | undefined
+  readonly placeOf?: (client: number, clock: number) => Place | null
+}
+
+/** What Yjs takes over from a struct that another is put beside. */
+export interface Place {
+  /** How many shared types it stands in, apart from the root. */
+  readonly depth: number
+  /** Whether it stands under a key, as a map's values and an element's attributes do; undefined if that is not known. */
+  readonly isKeyed: boolean | undefined
 }
 
 export type Verdict =
@@ -56,10 +63,15 @@ export function heldBy(doc: Y.Doc): Omit<Required<UpdateContext>, 'clientId'> {
   const { store } = doc
   return {
     clockOf: (client) => Y.getState(store, client),
-    isKeyed: (client, clock) => {
+    placeOf: (client, clock) => {
       const structs = store.clients.get(client)!
-      const struct = structs[Y.findIndexSS(structs, clock)]
-      return struct instanceof Y.Item ? struct.parentSub !== null : undefined
+      const item = structs[Y.findIndexSS(structs, clock)]
+      if (!(item instanceof Y.Item)) return null
+      let depth = 0
+      for (let type = item.parent; type instanceof Y.AbstractType && type._item !== null; depth++) {
+        type = type._item.parent
+      }
+      return { depth, isKeyed: item.parentSub !== null }
     }
   }
 }
@@ -89,7 +101,7 @@ class Validation {
   /** This update's structs, by increasing first clock. */
   readonly #starts: number[] = []
   readonly #depths: number[] = []
-  readonly #keyed: (boolean | undefined)[] = []
+  readonly #keyed: boolean[] = []
   /** Several values under one key: only ever right if they are deleted. */
   readonly #mustBeDeleted: { clock: number; end: number }[] = []
 
@@ -132,12 +144,12 @@ class Validation {
   #readStruct(info: number): number {
     const kind = info & kindBits
     if (info === contentKinds.gc) {
-      this.#note(0, undefined)
+      this.#note(0, false)
       return this.#reader.uint()
     }
-    const isKeyed = this.#readPlace(info)
+    this.#readPlace(info)
     const length = skipContent(this.#reader, kind)
-    if (isKeyed === true && length > 1 && kind !== contentKinds.deleted) {
+    if (this.#keyed.at(-1)! && length > 1 && kind !== contentKinds.deleted) {
       this.#mustBeDeleted.push({ clock: this.#clock, end: this.#clock + length })
     }
     if (kind === contentKinds.type && this.#depths.at(-1)! >= updateLimits.maxNesting) {
@@ -146,8 +158,8 @@ class Validation {
     return length
   }
 
-  /** Reads where an item stands. Returns whether it is under a key, undefined if what it stands beside is collected. */
-  #readPlace(info: number): boolean | undefined {
+  /** Reads where an item stands, and notes it. */
+  #readPlace(info: number): void {
     const reader = this.#reader
     const claimsKey = (info & hasKey) !== 0
     let beside: Place | null = null
@@ -157,12 +169,9 @@ class Validation {
       beside ??= right
     }
     if (beside !== null) {
-      // Yjs takes parent and key from there, whatever the update says; an author's Yjs says what it took.
-      if (beside.isKeyed !== undefined && beside.isKeyed !== claimsKey) {
-        throw malformed('misstates whether a struct stands under a key')
-      }
-      this.#note(beside.depth, beside.isKeyed)
-      return beside.isKeyed
+      // Yjs takes the parent and the key from there, whatever the update says.
+      this.#note(beside.depth, beside.isKeyed ?? (this.#context.placeOf === undefined && claimsKey))
+      return
     }
     const kindOfParent = reader.uint()
     if (kindOfParent > 1) throw malformed(`has a parent of kind ${kindOfParent}`)
@@ -173,10 +182,9 @@ class Validation {
     }
     if (claimsKey) reader.key()
     this.#note(depth, claimsKey)
-    return claimsKey
   }
 
-  #note(depth: number, isKeyed: boolean | undefined): void {
+  #note(depth: number, isKeyed: boolean): void {
     this.#starts.push(this.#clock)
     this.#depths.push(depth)
     this.#keyed.push(isKeyed)
@@ -191,15 +199,15 @@ class Validation {
     if (this.#starts.length === 0 || clock < this.#starts[0]!)
       return this.#placeOfHeld(client, clock)
     const index = lastAtMost(this.#starts, clock)
-    return { depth: this.#depths[index]!, isKeyed: this.#keyed[index] }
+    return { depth: this.#depths[index]!, isKeyed: this.#keyed[index]! }
   }
 
   #placeOfHeld(client: number, clock: number): Place {
     if (clock >= this.#context.clockOf(client)) {
       this.#waitsFor ??= { client, clock: clock + 1 }
-      return unknownPlace
+      return nowhere
     }
-    return { depth: 0, isKeyed: this.#context.isKeyed?.(client, clock) }
+    return this.#context.placeOf?.(client, clock) ?? nowhere
   }
 
   /** Returns the number of runs. */
@@ -250,13 +258,7 @@ class Validation {
   }
 }
 
-/** Where a struct that is referred to stands, as far as it is known. */
-interface Place {
-  readonly depth: number
-  readonly isKeyed: boolean | undefined
-}
-
-const unknownPlace: Place = { depth: 0, isKeyed: undefined }
+const nowhere: Place = { depth: 0, isKeyed: undefined }
 
 /**
  * Yjs deletes a value when another takes its key, but of several values in one struct only those that are not split off by
