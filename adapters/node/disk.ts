@@ -128,21 +128,20 @@ class NodeFile implements DiskFile {
 }
 
 /**
- * Puts `bytes` in the place of the file at `path`: whoever opens it sees the old bytes or the new, whole. The name
- * becomes durable with the next `sync` of the folder. A temporary file that a crash leaves behind does no harm.
+ * Puts `bytes` in the place of the file at `path` and gives the new file, open: whoever opens it sees the old bytes or
+ * the new, whole. The name becomes durable with the next `sync` of the folder. A temporary file that a crash leaves
+ * behind does no harm.
  */
-export async function replace(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+export async function replace(disk: Disk, path: string, bytes: Uint8Array): Promise<DiskFile> {
   const draft = path + '.tmp'
   const file = await disk.make(draft)
   try {
-    try {
-      await file.write(bytes, 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await file.write(bytes, 0)
+    await file.sync()
     await disk.rename(draft, path)
+    return file
   } catch (error) {
+    await file.close()
     // The draft is written anew each time; one that cannot be removed only takes room.
     await disk.remove(draft).catch(() => {})
     throw error

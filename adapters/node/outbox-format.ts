@@ -43,7 +43,7 @@ export function encodeGeneration(number: number, records: OutboxRecord[]): Encod
   const headerChecksum = crc32(header.subarray(0, 20))
   header.writeUInt32LE(headerChecksum, 20)
   const { bytes, checksum } = encodeRecords(records, headerChecksum)
-  return { bytes: Buffer.concat([header, bytes]), checksum }
+  return { bytes: joined([header, bytes]), checksum }
 }
 
 /** `before` is the checksum of what the records are written behind. */
@@ -65,7 +65,7 @@ export function encodeRecords(records: OutboxRecord[], before: number): EncodedR
     head.writeUInt32LE(checksum, 0)
     parts.push(head, bytes)
   }
-  return { bytes: Buffer.concat(parts), checksum }
+  return { bytes: joined(parts), checksum }
 }
 
 /**
@@ -116,4 +116,10 @@ function readHeader(view: Buffer, number: number, path: string): number {
   if (foundNumber !== BigInt(number))
     throw damaged(`calls itself generation ${foundNumber}, not ${number}`)
   return checksum
+}
+
+/** Not a Buffer, whose `slice` gives no copy. */
+function joined(parts: Uint8Array[]): Uint8Array {
+  const { buffer, byteOffset, byteLength } = Buffer.concat(parts)
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }

@@ -27,8 +27,6 @@ export class FileOutbox implements Outbox {
   #repair: 'none' | 'cut' | 'rewrite'
   /** False while the present file's name might not survive a power loss. */
   #nameDurable = true
-  /** Why no call can succeed any more until the outbox is opened anew. */
-  #broken: unknown = null
   #closed = false
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -58,12 +56,12 @@ export class FileOutbox implements Outbox {
     onclose = () => {}
   ): Promise<FileOutbox> {
     const path = (number: number) => join(folder, `${name}.${number}`)
-    let number = (await generations(disk, folder, name)).at(-1)
-    if (number === undefined) {
-      number = 0
-      await replace(disk, path(number), encodeGeneration(number, []).bytes)
-    }
-    const file = await opened(disk, path(number))
+    const present = (await generations(disk, folder, name)).at(-1)
+    const number = present ?? 0
+    const file =
+      present === undefined
+        ? await replace(disk, path(number), encodeGeneration(number, []).bytes)
+        : await opened(disk, path(number))
     try {
       // A process may have died between its write and its sync: what is read back must be durable first.
       await file.sync()
@@ -154,10 +152,7 @@ export class FileOutbox implements Outbox {
   #serially<T>(task: () => Promise<T>): Promise<T> {
     if (this.#closed)
       return Promise.reject(new SkeinError('CLOSED', `The outbox ${this.#name} is closed`))
-    const result = this.#queue.then(() => {
-      if (this.#broken !== null) throw this.#broken
-      return task()
-    })
+    const result = this.#queue.then(task)
     // Whoever called hears of the failure; the next in the queue only waits for its end.
     this.#queue = result.catch(() => {})
     return result
@@ -203,15 +198,8 @@ export class FileOutbox implements Outbox {
   /** Puts a file with these bytes where generation `number` is kept and makes it the present one. */
   async #install(number: number, bytes: Uint8Array, checksum: number): Promise<void> {
     const before = this.#file
-    await replace(this.#disk, this.#path(number), bytes)
+    this.#file = await replace(this.#disk, this.#path(number), bytes)
     this.#nameDurable = false
-    try {
-      this.#file = await opened(this.#disk, this.#path(number))
-    } catch (error) {
-      // The newer file has its name already, so nothing may be added to this one.
-      this.#broken = error
-      throw error
-    }
     this.#number = number
     this.#end = bytes.length
     this.#checksum = checksum

@@ -11,16 +11,11 @@ export class Reserve {
   readonly #disk: Disk
   readonly #path: string
   readonly #randomBytes: (length: number) => Uint8Array
-  #byteLength = 0
 
   constructor(disk: Disk, path: string, randomBytes: (length: number) => Uint8Array) {
     this.#disk = disk
     this.#path = path
     this.#randomBytes = randomBytes
-  }
-
-  get byteLength(): number {
-    return this.#byteLength
   }
 
   /** Makes the reserve this large. Fails with `DISK_FULL`, and then it is as large as before. */
@@ -30,7 +25,6 @@ export class Reserve {
       const before = await file.size()
       if (before > bytes) await file.truncate(bytes)
       else await this.#grow(file, before, bytes)
-      this.#byteLength = bytes
     } finally {
       await file.close()
     }
@@ -38,7 +32,6 @@ export class Reserve {
 
   async release(): Promise<void> {
     await this.#disk.remove(this.#path)
-    this.#byteLength = 0
   }
 
   /**

@@ -13,6 +13,7 @@ export async function readSecrets(disk: Disk, path: string): Promise<Uint8Array 
 }
 
 export async function writeSecrets(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
-  await replace(disk, path, bytes)
+  const file = await replace(disk, path, bytes)
+  await file.close()
   await disk.sync(dirname(path))
 }

@@ -17,18 +17,12 @@ export class WriteAhead {
   #storeSynced = false
   #running: Promise<void> | null = null
   #next: Promise<void> | null = null
-  #byteLength = 0
 
   /** `store` is the corestore's folder. */
   constructor(disk: Disk, store: string) {
     this.#disk = disk
     this.#store = store
     this.#database = join(store, 'db')
-  }
-
-  /** How long the files were together when they were last looked at. */
-  get byteLength(): number {
-    return this.#byteLength
   }
 
   /** Callers share a sync, but never one that began before they called. */
@@ -44,21 +38,6 @@ export class WriteAhead {
     return this.#next
   }
 
-  /** Looks at the lengths without syncing. */
-  async measure(): Promise<number> {
-    let bytes = 0
-    for (const name of await this.#files()) {
-      const file = await this.#disk.open(join(this.#database, name))
-      if (file === null) continue
-      try {
-        bytes += await file.size()
-      } finally {
-        await file.close()
-      }
-    }
-    return (this.#byteLength = bytes)
-  }
-
   async #run(): Promise<void> {
     try {
       await this.#syncAll()
@@ -72,9 +51,7 @@ export class WriteAhead {
     for (const known of [this.#syncedBytesByName, this.#failureByName]) {
       for (const name of known.keys()) if (!names.includes(name)) known.delete(name)
     }
-    let total = 0
-    for (const name of names) total += await this.#syncFile(name)
-    this.#byteLength = total
+    for (const name of names) await this.#syncFile(name)
     if (names.some((name) => !this.#durableNames.includes(name))) {
       await this.#disk.sync(this.#database)
     }
@@ -82,16 +59,15 @@ export class WriteAhead {
     if (!this.#storeSynced && names.length > 0) await this.#syncStore()
   }
 
-  /** Gives the file's length. Names come sorted, so that no later write is durable before an earlier one. */
-  async #syncFile(name: string): Promise<number> {
+  async #syncFile(name: string): Promise<void> {
     // The system tells of a failed write once and then forgets: a later sync that succeeds would prove nothing. It is
     // over when RocksDB, opened again, has written the bytes elsewhere and removed the file.
     if (this.#failureByName.has(name)) throw this.#failureByName.get(name)
     const file = await this.#disk.open(join(this.#database, name))
-    if (file === null) return 0 // Removed meanwhile, so what it held is in a table.
+    if (file === null) return // Removed meanwhile, so what it held is in a table.
     try {
       const bytes = await file.size()
-      if (this.#syncedBytesByName.get(name) === bytes) return bytes
+      if (this.#syncedBytesByName.get(name) === bytes) return
       try {
         await file.sync()
       } catch (error) {
@@ -99,7 +75,6 @@ export class WriteAhead {
         throw error
       }
       this.#syncedBytesByName.set(name, bytes)
-      return bytes
     } finally {
       await file.close()
     }
@@ -113,6 +88,7 @@ export class WriteAhead {
     this.#storeSynced = true
   }
 
+  /** Oldest first, so that no later write is durable before an earlier one. */
   async #files(): Promise<string[]> {
     const names = await this.#disk.list(this.#database)
     const logs = names.filter((name) => /^\d+\.log$/.test(name))
