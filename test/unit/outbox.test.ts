@@ -309,14 +309,16 @@ outboxes(
   async () => {
     const seeds =
       process.env['SEED'] === undefined
-        ? range(0, 400).map((r) => r.index)
+        ? range(0, Number(process.env['SEEDS'] ?? 200)).map((r) => r.index)
         : [Number(process.env['SEED'])]
     for (const seed of seeds) {
       try {
         await history(seed)
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
-      throw new Error(`${reason} (SEED=${seed} npx tsx -C source test/unit/outbox.test.ts)`, { cause: error })
+        throw new Error(`${reason} (SEED=${seed} npx tsx -C source test/unit/outbox.test.ts)`, {
+          cause: error
+        })
       }
     }
   }
@@ -337,7 +339,7 @@ async function history(seed: number): Promise<void> {
     const errno = ['POWER', 'ENOSPC', 'EIO', 'EROFS'][below(4)]!
     disk.fault = random() < 0.4 ? { afterCalls: below(12), errno } : null
     const isTrim = random() < 0.2
-    const records = range(next, (next += isTrim ? below(3) : 1 + below(4)))
+    const records = range(next, (next += isTrim ? 1 + below(2) : 1 + below(4)))
     const withFirst = (count: number) => {
       const added = records.slice(0, count).map((record) => record.index)
       if (isTrim) return [...generations, added]
