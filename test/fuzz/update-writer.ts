@@ -124,8 +124,9 @@ export const write = {
       encoding.writeAny(encoder, options as encoding.AnyEncodable)
     }
   }),
-  raw: (kind: number, ...bytes: number[]): Content => ({
+  bytes: (kind: number, bytes: Uint8Array): Content => ({
     kind,
-    content: (encoder) => encoding.writeUint8Array(encoder, Uint8Array.from(bytes))
-  })
+    content: (encoder) => encoding.writeUint8Array(encoder, bytes)
+  }),
+  raw: (kind: number, ...bytes: number[]): Content => write.bytes(kind, Uint8Array.from(bytes))
 }
