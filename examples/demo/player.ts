@@ -27,6 +27,8 @@ export class Player {
   readonly #sessionsByAuthor: Session[][]
   readonly #heldByAuthor: number[]
   #ownSession: Session | undefined
+  /** How many of the author's transactions have all that they need. */
+  #satisfied = 0
 
   /**
    * Give it a document that has been loaded and, after a crash, has back from the peers what they had of the author's:
@@ -56,10 +58,19 @@ export class Player {
     )
   }
 
-  /** The first thing that the next transaction waits for, if it waits. */
+  /**
+   * The first thing that the next transaction waits for, if it waits. A transaction's needs do not repeat those of the
+   * ones before; all are looked at, because `held` passes over what changes nothing without asking for its needs.
+   */
   get waitingFor(): Need | undefined {
-    const next = this.#transactionsOf(this.#author)[this.held(this.#author)]
-    return next?.needs.find(({ author, transactions }) => this.held(author) < transactions)
+    const transactions = this.#transactionsOf(this.#author)
+    const next = this.held(this.#author)
+    for (; this.#satisfied <= next && this.#satisfied < transactions.length; this.#satisfied++) {
+      const { needs } = transactions[this.#satisfied]!
+      const missing = needs.find(({ author, transactions: count }) => this.held(author) < count)
+      if (missing !== undefined) return missing
+    }
+    return undefined
   }
 
   /**

@@ -170,13 +170,17 @@ interface Rules {
  * transaction waits for stands before it in the file, so the replay cannot come to a standstill.
  */
 export function planTrace(trace: Trace): Plan {
-  let first: { plan: Plan; text: string } | undefined
+  let first: TraceError | undefined
   for (const rules of rulesToTry(trace)) {
-    const attempt = planBy(rules, trace)
-    if (attempt.text === trace.endContent) return attempt.plan
-    first ??= attempt
+    try {
+      return planBy(rules, trace)
+    } catch (error) {
+      // In another order, positions hit other characters, so also a position out of reach may come of the rules.
+      if (!(error instanceof TraceError)) throw error
+      first ??= error
+    }
   }
-  throw wrongEnd(first?.text ?? '', trace.endContent)
+  throw first
 }
 
 function* rulesToTry({ agents, transactions }: Trace): Generator<Rules> {
@@ -190,7 +194,7 @@ function* rulesToTry({ agents, transactions }: Trace): Generator<Rules> {
   }
 }
 
-function planBy(rules: Rules, trace: Trace): { plan: Plan; text: string } {
+function planBy(rules: Rules, trace: Trace): Plan {
   const authors = trace.agents.map((agent): PlannedAuthor => ({ agent, transactions: [] }))
   const parentsByTransaction = trace.transactions.map(({ parents }) => parents)
   const weave = new Weave(parentsByTransaction, rules)
@@ -198,8 +202,12 @@ function planBy(rules: Rules, trace: Trace): { plan: Plan; text: string } {
   const needed = authors.map(() => new Uint32Array(authors.length))
   let ties = 0
 
-  const unitOf = (element: number): Unit | null =>
+  const firstUnit = (element: number): Unit | null =>
     element === NONE ? null : { author: weave.author[element]!, unit: weave.unit[element]! }
+  const lastUnit = (element: number): Unit | null => {
+    const first = firstUnit(element)
+    return first && { ...first, unit: first.unit + weave.character[element]!.length - 1 }
+  }
 
   for (const [index, { author, parents, patches }] of trace.transactions.entries()) {
     const mine = authors[author]!.transactions
@@ -220,7 +228,7 @@ function planBy(rules: Rules, trace: Trace): { plan: Plan; text: string } {
       if (insert === '') continue
       const [after, before] = weave.insert(position, insert, author, units)
       units += insert.length
-      operations.push({ insert, after: unitOf(after), before: unitOf(before) })
+      operations.push({ insert, after: lastUnit(after), before: firstUnit(before) })
       // In a tie, a neighbour is none of the parents' and has to be waited for.
       const met = [after, before].filter((element) => element !== NONE && !weave.has(element))
       if (met.length > 0) ties++
@@ -239,7 +247,8 @@ function planBy(rules: Rules, trace: Trace): { plan: Plan; text: string } {
     mine.push({ needs, operations, units })
   }
   weave.checkOutAll()
-  return { plan: { authors, endContent: trace.endContent, ties }, text: weave.text() }
+  checkEnd(weave.text(), trace.endContent)
+  return { authors, endContent: trace.endContent, ties }
 }
 
 /** Neighbouring elements of one author as runs. */
@@ -268,11 +277,12 @@ function transactionsUntil({ transactions }: PlannedAuthor, unit: number): numbe
   return low + 1
 }
 
-function wrongEnd(text: string, endContent: string): TraceError {
+function checkEnd(text: string, endContent: string): void {
+  if (text === endContent) return
   let at = 0
   while (at < text.length && text[at] === endContent[at]) at++
   const show = (whole: string) => JSON.stringify(whole.slice(at, at + 20))
-  return new TraceError(
+  throw new TraceError(
     `The merge of all transactions is not endContent: at ${at} of ${endContent.length} it reads ` +
       `${show(text)} instead of ${show(endContent)}`
   )
@@ -319,6 +329,11 @@ const NONE = -1
 const ABSENT = 0
 const VISIBLE = 1
 
+/** Which of two versions have a transaction. */
+const FROM = 1
+const TO = 2
+const BOTH = FROM | TO
+
 const MAX_BLOCK_LENGTH = 512
 
 interface Block {
@@ -349,12 +364,15 @@ class Weave {
   readonly #parents: number[][]
   readonly #rules: Rules
   #heads: number[] = []
+  /** By transaction; all 0 but while it moves from one version to another. */
+  readonly #sides: Uint8Array
   /** By transaction: its elements are `first` up to `end`. */
   readonly #effects: { first: number; end: number; deleted: number[] }[] = []
 
   constructor(parents: number[][], rules: Rules) {
     this.#parents = parents
     this.#rules = rules
+    this.#sides = new Uint8Array(parents.length)
   }
 
   /** Looks at the merge of `parents`; what is inserted and deleted from here on is `transaction`. */
@@ -520,37 +538,33 @@ class Weave {
 
   /** Looks at the version with these heads, from wherever it was: only what differs is left and entered. */
   #checkOut(heads: number[]): void {
-    const FROM = 1
-    const TO = 2
-    const BOTH = 3
-    const sides = new Map<number, number>()
-    const queue: number[] = [] // ascending
+    const sides = this.#sides
     let oneSided = 0
+    let newest = -1
+    let oldest = Infinity
     const visit = (transaction: number, side: number) => {
-      const known = sides.get(transaction)
-      if (known === undefined) {
-        let place = queue.length
-        while (place > 0 && queue[place - 1]! > transaction) place--
-        queue.splice(place, 0, transaction)
-        if (side !== BOTH) oneSided++
-      } else if (known !== BOTH && known !== side) {
-        oneSided--
-      }
-      sides.set(transaction, (known ?? 0) | side)
+      const known = sides[transaction]!
+      const now = known | side
+      if (now === known) return
+      oneSided += (now === BOTH ? 0 : 1) - (known === 0 ? 0 : 1)
+      sides[transaction] = now
+      if (transaction > newest) newest = transaction
+      if (transaction < oldest) oldest = transaction
     }
     for (const head of this.#heads) visit(head, FROM)
     for (const head of heads) visit(head, TO)
     // The newest first: all that builds upon it has then been seen, so its side is certain.
     const entered: number[] = []
-    while (oneSided > 0) {
-      const transaction = queue.pop()!
-      const side = sides.get(transaction)!
+    for (let transaction = newest; oneSided > 0; transaction--) {
+      const side = sides[transaction]!
+      if (side === 0) continue
       if (side !== BOTH) oneSided--
       if (side === FROM) this.#pass(transaction, -1)
       if (side === TO) entered.push(transaction)
       for (const parent of this.#parents[transaction]!) visit(parent, side)
     }
     for (const transaction of entered.reverse()) this.#pass(transaction, +1)
+    if (newest >= 0) sides.fill(0, oldest, newest + 1)
     this.#heads = heads
   }
 
