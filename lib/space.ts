@@ -97,6 +97,8 @@ export class Space extends Emitter<SpaceEvents> {
   #following: Promise<void> = Promise.resolve()
   #cancelViewFlush: (() => void) | null = null
   readonly #merging = new Set<string>()
+  /** Wakes those who iterate over live entries. */
+  readonly #iterating = new Set<() => void>()
   #merged: Promise<void> = Promise.resolve()
 
   /** @internal Made by `Skein`. */
@@ -294,10 +296,10 @@ export class Space extends Emitter<SpaceEvents> {
     await this.ready()
     let next = 0
     let wake = (): void => {}
-    const stops = [this.on('entry', () => wake())]
-    this.#iterating.add(() => wake())
-    const abort = (): void => wake()
-    signal?.addEventListener('abort', abort)
+    const look = (): void => wake()
+    const stop = this.on('entry', look)
+    this.#iterating.add(look)
+    signal?.addEventListener('abort', look)
     try {
       for (;;) {
         const woken = new Promise<void>((resolve) => (wake = resolve))
@@ -311,8 +313,9 @@ export class Space extends Emitter<SpaceEvents> {
         if (next === this.#views.eventCount) await woken
       }
     } finally {
-      for (const stop of stops) stop()
-      signal?.removeEventListener('abort', abort)
+      stop()
+      this.#iterating.delete(look)
+      signal?.removeEventListener('abort', look)
     }
   }
 
@@ -373,8 +376,6 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.connected(connection)
     this.#admission.offer(connection)
   }
-
-  readonly #iterating = new Set<() => void>()
 
   async #open(genesis: Uint8Array): Promise<void> {
     const { store, storage, platform } = this.#context

@@ -56,7 +56,7 @@ export class SpaceSync {
 
   /** Members that are connected. */
   get peers(): DeviceId[] {
-    return [...new Set(this.#admitted().map((channel) => channel.device))]
+    return [...new Set([...this.#told].map((channel) => channel.device))]
   }
 
   /** Everything that the connected members hold has been delivered. */
@@ -151,15 +151,18 @@ export class SpaceSync {
   #admittedOne(channel: SpaceChannel): void {
     this.#setSynced(false)
     for (const log of this.#options.feed.logs) this.#gatePush(log)
+    const isNew = ![...this.#told].some(({ device }) => device === channel.device)
     this.#told.add(channel)
-    this.#options.onPeers([channel.device], [])
+    if (isNew) this.#options.onPeers([channel.device], [])
   }
 
   #left(channel: SpaceChannel): void {
     if (!this.#told.delete(channel)) return
     this.#claimed.clear()
     for (const log of this.#options.feed.logs) this.#gatePush(log)
-    this.#options.onPeers([], [channel.device])
+    // A second connection to the same device may be there still: of two, one is given up.
+    const isGone = ![...this.#told].some(({ device }) => device === channel.device)
+    if (isGone) this.#options.onPeers([], [channel.device])
     this.checkSynced()
   }
 
@@ -174,14 +177,14 @@ export class SpaceSync {
 
   /**
    * A log takes pushed blocks only while it is level with all that connected peers hold: one that is behind must fetch,
-   * and does not do so while it takes pushes (see `log/push.ts`).
+   * and does not do so while it takes pushes; its first block is never pushed (see `log/push.ts`).
    */
   #gatePush(log: Log): void {
     if (this.#options.isOwn(log)) return
     const admitted = this.#admitted()
     const isLevel =
       admitted.every((channel) => channel.hasHoldings) &&
-      log.contiguousLength >= Math.max(log.length, this.#claimed.get(log.id) ?? 0)
+      log.contiguousLength >= Math.max(1, log.length, this.#claimed.get(log.id) ?? 0)
     const allow = admitted.length > 0 && isLevel
     if (allow === this.#pushed.has(log)) return
     if (allow) this.#pushed.add(log)
