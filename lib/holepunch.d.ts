@@ -40,12 +40,20 @@ declare module 'hypercore' {
     readonly channel: { close(): void }
   }
   export interface Replicator {
-    readonly peers: Peer[]
-    push(index: number): Promise<void>
+    readonly peers: (Peer & { readonly pushedLength: number; push(index: number): Promise<void> })[]
     attachTo(mux: unknown): void
     detachFrom(mux: unknown): void
     attached(mux: unknown): boolean
     setAllowPush(allow: boolean): void
+  }
+  export interface Proof {
+    readonly block: unknown
+    readonly hash: unknown
+    readonly seek: unknown
+  }
+  export interface Core {
+    readonly replicator: Replicator
+    checkConflict(proof: Proof, from: unknown): Promise<boolean>
   }
   export default class Hypercore {
     static key(manifest: Manifest): Uint8Array
@@ -58,7 +66,7 @@ declare module 'hypercore' {
     readonly writable: boolean
     readonly closed: boolean
     readonly peers: Peer[]
-    readonly core: { readonly replicator: Replicator }
+    readonly core: Core
     ready(): Promise<void>
     close(): Promise<void>
     append(blocks: Uint8Array | Uint8Array[]): Promise<{ length: number; byteLength: number }>

@@ -4,17 +4,33 @@
  *
  * A receiver that allows pushes does not fetch a tail it missed while it was away. So a log is opened without, and
  * allows them once it has caught up with every connected peer; a new connection turns them off again until then.
+ *
+ * A push that begins at a log's first block looks to hypercore like the proof of a fork: taken for one by a peer that has
+ * the block already, it would freeze an honest log for good. So the first block of a log is fetched, not pushed, and what
+ * carries more than such a proof is not taken for one, whoever sends it.
  */
 import type Hypercore from 'hypercore'
 
 /** Sends the blocks in [from, to) to every peer that takes pushes and lacks them. */
 export function pushBlocks(core: Hypercore, from: number, to: number): void {
   for (let index = from; index < to; index++) {
-    // A peer that goes away meanwhile fetches the block when it comes back.
-    core.core.replicator.push(index).catch(() => {})
+    for (const peer of core.core.replicator.peers) {
+      if (Math.max(peer.remoteLength, peer.pushedLength) === 0) continue
+      // A peer that goes away meanwhile fetches the block when it comes back.
+      peer.push(index).catch(() => {})
+    }
   }
 }
 
 export function allowPush(core: Hypercore, allow: boolean): void {
   core.core.replicator.setAllowPush(allow)
+}
+
+/** Keeps pushes, and what only looks like the proof of a fork, from being taken for one. Call it once a core. */
+export function guardConflicts({ core }: Hypercore): void {
+  const checkConflict = core.checkConflict.bind(core)
+  core.checkConflict = async (proof, from) => {
+    const isBare = proof.block === null && proof.hash === null && proof.seek === null
+    return isBare && (await checkConflict(proof, from))
+  }
 }

@@ -16,7 +16,7 @@ import type { Clock, Storage } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
-import { allowPush, pushBlocks } from './push.ts'
+import { allowPush, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
 const hashesKept = 512
@@ -98,6 +98,7 @@ export class Log extends Emitter<LogEvents> {
       allowPush: false
     })
     await core.ready()
+    guardConflicts(core)
     this.#core = core
     core.on('append', () => this.emit('progress', {}))
     core.on('download', (index) => {
