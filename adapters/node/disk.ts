@@ -150,11 +150,19 @@ export async function replace(disk: Disk, path: string, bytes: Uint8Array): Prom
 
 /** Makes a folder and those above it, for their owner alone, durably. One that exists is left as it is. */
 export async function makeFolder(disk: Disk, path: string): Promise<void> {
-  const first = await guard(path, mkdir(path, { recursive: true, mode: 0o700 }))
-  if (first === undefined) return
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) {
-    await disk.sync(dirname(folder))
+  // Not mkdir's own recursion, which tells of a read-only disk as of a missing folder.
+  const make = () => mkdir(path, { mode: 0o700 })
+  try {
+    await make().catch(async (error: unknown) => {
+      if (!isMissing(error) || dirname(path) === path) throw error
+      await makeFolder(disk, dirname(path))
+      await make()
+    })
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return
+    throw failure(error, path)
   }
+  await disk.sync(dirname(path))
 }
 
 const codeByErrno: Record<string, ErrorCode | undefined> = {

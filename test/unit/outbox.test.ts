@@ -22,7 +22,8 @@ import { smallDisk, whyNoSmallDisk } from './small-disk.ts'
 
 const outboxes = suite('outbox')
 const noDisk = whyNoSmallDisk()
-const onSmallDisk = noDisk === null ? outboxes : outboxes.skip
+const onSmallDisk = (name: string, test: () => Promise<void>) =>
+  noDisk === null ? outboxes(name, test) : outboxes.skip(name, test)
 if (noDisk !== null) console.log(`SKIPPED: what needs a full disk; ${noDisk}`)
 
 outboxes('the format has not changed', () => {
