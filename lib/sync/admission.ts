@@ -9,7 +9,15 @@ import type { Platform } from '../platform.ts'
 import { offerPairing } from './pairing.ts'
 import type { PeerConnection } from './connection.ts'
 import type { Channel } from './channel.ts'
-import { encodeGrant, encodeInviteEntry, type DeviceRecord, type GrantedRole, type LogPosition } from '../trust/control.ts'
+import {
+  encodeGrant,
+  encodeInviteEntry,
+  type DeviceRecord,
+  type GrantedRole,
+  type InviteEntry,
+  type LogPosition,
+  type Role
+} from '../trust/control.ts'
 import type { ControlState } from '../trust/control-state.ts'
 import {
   encodePairingAnswer,
@@ -55,38 +63,57 @@ export class Admission {
   }
 
   /** Makes an invite: one line of text. Fails with `NOT_ALLOWED`. */
-  async invite({ role = 'writer', uses = 1, expiresInMs, hints = [] }: InviteOptions): Promise<string> {
-    const { control, device, platform } = this.#options
-    const me = control.members.get(device)
-    if (me === undefined || !mayGrant(me, role)) {
-      throw new SkeinError('NOT_ALLOWED', `This device's role does not allow it to invite as ${role}`)
+  async invite({
+    role = 'writer',
+    uses = 1,
+    expiresInMs,
+    hints = []
+  }: InviteOptions): Promise<string> {
+    const { control, platform } = this.#options
+    if (!mayGrant(this.#role, role)) {
+      throw new SkeinError(
+        'NOT_ALLOWED',
+        `This device's role does not allow it to invite as ${role}`
+      )
     }
-    if (!Number.isSafeInteger(uses) || uses < 1) throw new TypeError('`uses` is a whole number from 1')
-    if (expiresInMs !== undefined && !(expiresInMs > 0)) throw new TypeError('`expiresInMs` is above 0')
+    if (!Number.isSafeInteger(uses) || uses < 1)
+      throw new TypeError('`uses` is a whole number from 1')
+    if (expiresInMs !== undefined && !(expiresInMs > 0))
+      throw new TypeError('`expiresInMs` is above 0')
     if (hints.length > 16) throw new TypeError('There are at most 16 hints')
     const expiresAtMs =
       expiresInMs === undefined ? 0 : Math.ceil(platform.clock.now() + expiresInMs)
     const seed = platform.randomBytes(32)
     const { publicKey } = inviteKeysOf({ seed })
-    await this.#options.append(kinds.invite, encodeInviteEntry({ publicKey, role, uses, expiresAtMs }))
+    await this.#options.append(
+      kinds.invite,
+      encodeInviteEntry({ publicKey, role, uses, expiresAtMs })
+    )
     const { space, topicSecret } = control.ring
     return formatInvite({ space, topicSecret, seed, role, expiresAtMs, hints })
   }
 
-  /** Offers pairing on a connection to a device that is not a member. Harmless to call again. */
+  /**
+   * Offers pairing on a connection, to a member too: by the invite that let it in, since it may have lost the answer.
+   * Harmless to call again.
+   */
   offer(connection: PeerConnection): void {
-    const { control } = this.#options
-    const me = control.members.get(this.#options.device)
-    if (control.members.get(connection.device)?.role != null || me === undefined) return
+    const { control, platform } = this.#options
+    const member = control.members.get(connection.device)
     let offers = this.#offersByConnection.get(connection)
     if (offers === undefined) {
       this.#offersByConnection.set(connection, (offers = new Map()))
       connection.stream.on('close', () => this.#offersByConnection.delete(connection))
     }
-    // Also for invites that are over: who comes by one is told so.
-    for (const { publicKey, role } of control.invites.slice(-maxOffers)) {
+    const now = platform.clock.now()
+    // Open ones first, then those that are over: who comes by one is told so.
+    const isOver = ({ publicKey }: InviteEntry): number =>
+      control.inviteFault(publicKey, now) === null ? 0 : 1
+    const invites = control.invites.reverse().sort((a, b) => isOver(a) - isOver(b))
+    for (const { publicKey, role } of invites.slice(0, maxOffers)) {
       const key = toHex(publicKey)
-      if (offers.has(key) || !mayGrant(me, role)) continue
+      if (offers.has(key) || !mayGrant(this.#role, role)) continue
+      if (member?.role != null && !member.invites.includes(key)) continue
       const answer = (request: Uint8Array): Promise<Uint8Array | null> =>
         this.#answerInTurn(connection, publicKey, request)
       offers.set(key, offerPairing(connection, publicKey, answer))
@@ -103,6 +130,10 @@ export class Admission {
       for (const channel of offers.values()) channel.close()
     }
     this.#offersByConnection.clear()
+  }
+
+  get #role(): Role | null {
+    return this.#options.control.members.get(this.#options.device)?.role ?? null
   }
 
   /** One at a time, so that an invite for one lets one in. */
@@ -138,7 +169,10 @@ export class Admission {
     const { stream } = connection
     const record = openPairingRequest(request, ring.space, publicKey, stream.handshakeHash)
     if (!equalBytes(record.signKey, stream.remotePublicKey)) {
-      throw new SkeinError('BAD_SEAL', 'A device asked to be let in under a key that is not its own')
+      throw new SkeinError(
+        'BAD_SEAL',
+        'A device asked to be let in under a key that is not its own'
+      )
     }
     const handOver = { genesis, spaceKey: ring.spaceKey }
     // Asked again, since the answer was lost on the way: let in already.
@@ -152,7 +186,7 @@ export class Admission {
 
   #grant(device: DeviceRecord, role: GrantedRole, invite: Uint8Array): Promise<void> {
     const { control, positionOf } = this.#options
-    const sealedKeys = control.ring.sealAllTo(device.signKey, device.boxKey)
+    const sealedKeys = control.ring.sealFor(role, device.signKey, device.boxKey)
     const from = positionOf(device.signKey)
     return this.#options.append(
       kinds.grant,

@@ -14,10 +14,19 @@ import {
   decodeInviteRevoke,
   spaceIdOf,
   type Genesis,
-  type InviteEntry
+  type InviteEntry,
+  type Role
 } from './control.ts'
 import { openHandedKeys, type KeyRing } from './keys.ts'
-import { mayGrant, membersOf, type ControlEntry, type DeviceId, type Membership } from './members.ts'
+import {
+  mayGrant,
+  mayWrite,
+  membersOf,
+  roleAtControl,
+  type ControlEntry,
+  type DeviceId,
+  type Membership
+} from './members.ts'
 
 const knownKinds: ReadonlySet<number> = new Set([
   kinds.genesis,
@@ -28,8 +37,13 @@ const knownKinds: ReadonlySet<number> = new Set([
   kinds.inviteRevoke
 ])
 
-interface IssuedInvite {
+/** Where an entry stands: what it may say depends on its author's role there. */
+interface Position {
   readonly issuer: DeviceId
+  readonly seq: number
+}
+
+interface IssuedInvite extends Position {
   readonly entry: InviteEntry
 }
 
@@ -40,10 +54,11 @@ export class ControlState {
   readonly #box: BoxKeys
   readonly #entries: ControlEntry[] = []
   #members: Map<DeviceId, Membership>
-  readonly #invitesByKey = new Map<string, IssuedInvite>()
-  readonly #revocations: { issuer: DeviceId; key: string }[] = []
-  #epochs: { issuer: DeviceId; seq: number; id: Uint8Array }[] = []
-  #unknownCritical: number | null = null
+  /** Anyone can write an entry with a key that another's invite has. */
+  readonly #invitesByKey = new Map<string, IssuedInvite[]>()
+  readonly #revocations: (Position & { key: string })[] = []
+  readonly #epochs: (Position & { id: Uint8Array })[] = []
+  readonly #unknownCriticals: (Position & { kind: number })[] = []
 
   /** Fails with `BAD_ENCODING` when the genesis is not that of the space. */
   constructor(genesisBytes: Uint8Array, ring: KeyRing, device: Uint8Array, box: BoxKeys) {
@@ -63,7 +78,8 @@ export class ControlState {
 
   /** A critical kind of entry that this version does not know: it must not write on, and says so. */
   get unknownCritical(): number | null {
-    return this.#unknownCritical
+    const unknown = this.#unknownCriticals.find((entry) => this.#roleAt(entry) !== null)
+    return unknown?.kind ?? null
   }
 
   /** Takes an entry; says what it changed. An entry that is malformed changes nothing. */
@@ -79,15 +95,18 @@ export class ControlState {
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error // Malformed: counts for nothing, on every peer alike.
     }
-    if (!knownKinds.has(entry.kind) && entry.kind % 2 === 1) this.#unknownCritical = entry.kind
+    const { device: issuer, seq, kind } = entry
+    if (!knownKinds.has(kind) && kind % 2 === 1) this.#unknownCriticals.push({ issuer, seq, kind })
     return changed
   }
 
-  /** The key that content is sealed under now, or null while none is here. */
+  /**
+   * The key that content is sealed under now, or null while none is here. Members' keys come first; until keys are
+   * rotated, that of someone who has left serves on where there is no other.
+   */
   get contentKey(): Uint8Array | null {
-    const rankOf = (device: DeviceId): number => this.#members.get(device)?.rank ?? 0
-    const usable = this.#epochs.filter(({ issuer }) => rankOf(issuer) > 0)
-    usable.sort((a, b) => rankOf(b.issuer) - rankOf(a.issuer) || b.seq - a.seq)
+    const usable = this.#epochs.filter((epoch) => mayWrite(this.#roleAt(epoch)))
+    usable.sort((a, b) => this.#bySeniority(a, b))
     for (const { id } of usable) {
       const key = this.ring.epochKey(id)
       if (key !== null) return key
@@ -95,47 +114,61 @@ export class ControlState {
     return null
   }
 
-  /** Invites that can still be answered at that time, their public keys in hex. */
-  openInvites(nowMs: number): InviteEntry[] {
-    return [...this.#invitesByKey.values()]
-      .map(({ entry }) => entry)
-      .filter((entry) => this.inviteFault(entry.publicKey, nowMs) === null)
-  }
-
+  /** The invite of that public key, if it was issued by someone who might. */
   invite(publicKey: Uint8Array): InviteEntry | null {
-    return this.#invitesByKey.get(toHex(publicKey))?.entry ?? null
+    return this.#issued(toHex(publicKey))?.entry ?? null
   }
 
   /** Invites that were ever issued, open or not, by those who might. */
   get invites(): InviteEntry[] {
-    return [...this.#invitesByKey.values()].map(({ entry }) => entry)
+    return [...this.#invitesByKey.keys()].flatMap((key) => this.#issued(key)?.entry ?? [])
   }
 
   /** Why an invite lets nobody in, or null if it does. The time is this device's, which alone decides about its grant. */
   inviteFault(publicKey: Uint8Array, nowMs: number): ErrorCode | null {
     const key = toHex(publicKey)
-    const invite = this.#invitesByKey.get(key)
-    if (invite === undefined) return 'INVITE_REFUSED'
-    const issuer = this.#members.get(invite.issuer)
-    if (issuer === undefined || !mayGrant(issuer, invite.entry.role)) return 'INVITE_REVOKED'
-    const isRevoked = this.#revocations.some((revocation) => {
-      const by = this.#members.get(revocation.issuer)
-      return revocation.key === key && by !== undefined && mayGrant(by, invite.entry.role)
-    })
+    const invite = this.#issued(key)
+    if (invite === null) return 'INVITE_REFUSED'
+    const { entry, issuer } = invite
+    if (!mayGrant(this.#members.get(issuer)?.role ?? null, entry.role)) return 'INVITE_REVOKED'
+    const isRevoked = this.#revocations.some(
+      (revocation) => revocation.key === key && mayGrant(this.#roleAt(revocation), entry.role)
+    )
     if (isRevoked) return 'INVITE_REVOKED'
-    if (invite.entry.expiresAtMs > 0 && nowMs >= invite.entry.expiresAtMs) return 'INVITE_EXPIRED'
+    if (entry.expiresAtMs > 0 && nowMs >= entry.expiresAtMs) return 'INVITE_EXPIRED'
     let used = 0
     for (const member of this.#members.values()) if (member.invites.includes(key)) used++
-    return used >= invite.entry.uses ? 'INVITE_USED_UP' : null
+    return used >= entry.uses ? 'INVITE_USED_UP' : null
+  }
+
+  /** Of several with one key, the most senior issuer's counts. */
+  #issued(key: string): IssuedInvite | null {
+    const issued = this.#invitesByKey.get(key) ?? []
+    const valid = issued.filter((invite) => mayGrant(this.#roleAt(invite), invite.entry.role))
+    valid.sort((a, b) => this.#bySeniority(a, b))
+    return valid[0] ?? null
+  }
+
+  /** The role that an entry was written under: what was written while powerless stays powerless. */
+  #roleAt({ issuer, seq }: Position): Role | null {
+    const member = this.#members.get(issuer)
+    return member === undefined ? null : roleAtControl(member, seq)
+  }
+
+  #bySeniority(a: Position, b: Position): number {
+    const rankOf = ({ issuer }: Position): number => this.#members.get(issuer)?.rank ?? 0
+    return rankOf(b) - rankOf(a) || b.seq - a.seq || (a.issuer < b.issuer ? -1 : 1)
   }
 
   /** True if that changed which keys are here. */
   #read({ device, seq, kind, body }: ControlEntry): boolean {
     if (kind === kinds.invite) {
       const entry = decodeInviteEntry(body)
-      this.#invitesByKey.set(toHex(entry.publicKey), { issuer: device, entry })
+      const key = toHex(entry.publicKey)
+      const issued = this.#invitesByKey.get(key) ?? []
+      this.#invitesByKey.set(key, [...issued, { issuer: device, seq, entry }])
     } else if (kind === kinds.inviteRevoke) {
-      this.#revocations.push({ issuer: device, key: toHex(decodeInviteRevoke(body)) })
+      this.#revocations.push({ issuer: device, seq, key: toHex(decodeInviteRevoke(body)) })
     } else if (kind === kinds.grant) {
       const grant = decodeGrant(body)
       if (!equalBytes(grant.device.signKey, this.#device)) return false

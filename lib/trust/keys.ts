@@ -5,16 +5,10 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { decodeAll, equalBytes, readBytes, toHex } from '../bytes.ts'
-import {
-  hash,
-  keyBytes,
-  keyedHash,
-  openSealed,
-  sealTo,
-  type BoxKeys
-} from '../crypto.ts'
+import { hash, keyBytes, keyedHash, openSealed, sealTo, type BoxKeys } from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 import { keyIdOf } from '../log/entry.ts'
+import type { GrantedRole } from './control.ts'
 
 const maxEpochs = 10_000
 
@@ -46,22 +40,19 @@ export class KeyRing {
     return this.#epochKeysById.get(toHex(id)) ?? null
   }
 
-  get epochKeys(): Uint8Array[] {
-    return [...this.#epochKeysById.values()]
-  }
-
   /** What an invite carries so that its holder can look for the space: not the topic itself, not the space key. */
   get topicSecret(): Uint8Array {
     return topicSecretOf(this.spaceKey)
   }
 
-  /** All keys, sealed to one device. */
-  sealAllTo(signKey: Uint8Array, boxKey: Uint8Array): Uint8Array {
+  /** The keys of a role, sealed to one device: all of them, or for a mirror, which reads no content, the space key. */
+  sealFor(role: GrantedRole, signKey: Uint8Array, boxKey: Uint8Array): Uint8Array {
+    const epochKeys = role === 'mirror' ? [] : [...this.#epochKeysById.values()]
     const encoder = encoding.createEncoder()
     writeHeader(encoder, 'skein/grant-keys', this.space, signKey)
     encoding.writeUint8Array(encoder, this.spaceKey)
-    encoding.writeVarUint(encoder, this.#epochKeysById.size)
-    for (const key of this.epochKeys) encoding.writeUint8Array(encoder, key)
+    encoding.writeVarUint(encoder, epochKeys.length)
+    for (const key of epochKeys) encoding.writeUint8Array(encoder, key)
     return sealTo(boxKey, encoding.toUint8Array(encoder))
   }
 
@@ -98,7 +89,10 @@ export function openHandedKeys(
     const spaceKey = readBytes(decoder, keyBytes)
     const count = decoding.readVarUint(decoder)
     if (count > maxEpochs) throw new RangeError(`${count} epochs`)
-    return { spaceKey, epochKeys: Array.from({ length: count }, () => readBytes(decoder, keyBytes)) }
+    return {
+      spaceKey,
+      epochKeys: Array.from({ length: count }, () => readBytes(decoder, keyBytes))
+    }
   })
 }
 

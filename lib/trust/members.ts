@@ -62,45 +62,51 @@ const rankOf: Record<GrantedRole, number> = { mirror: 1, reader: 2, writer: 3, a
  * Evaluates the set of control entries. Entries that are malformed, or that their author's role does not allow, count
  * for nothing. O(entries · log entries).
  */
-export function membersOf(genesis: Genesis, entries: readonly ControlEntry[]): Map<DeviceId, Membership> {
-  const byDevice = new Map<DeviceId, ControlEntry[]>()
-  for (const entry of entries) {
-    const list = byDevice.get(entry.device)
-    if (list === undefined) byDevice.set(entry.device, [entry])
-    else list.push(entry)
-  }
+export function membersOf(
+  genesis: Genesis,
+  entries: readonly ControlEntry[]
+): Map<DeviceId, Membership> {
+  const logs = logsOf(entries)
   const building = new Map<DeviceId, Builder>()
+  const builderOf = (device: DeviceId): Builder => {
+    let builder = building.get(device)
+    if (builder === undefined) {
+      builder = new Builder(device, leavesOf(logs.get(device) ?? []))
+      building.set(device, builder)
+    }
+    return builder
+  }
+  const takeGrantsOf = (author: Builder, role: Role): void => {
+    for (const entry of logs.get(author.device) ?? []) {
+      if (author.roleAt(entry.seq) !== role) continue
+      const grant = grantIn(entry)
+      if (grant !== null && isAbove(role, grant.role))
+        builderOf(toHex(grant.device.signKey)).grant(grant)
+    }
+  }
   genesis.owners.forEach((record, index) => {
     const device = toHex(record.signKey)
-    if (building.has(device)) return
-    const builder = new Builder(device, leavesOf(byDevice.get(device) ?? []))
-    builder.own(record, ownerRank - index)
-    building.set(device, builder)
+    if (!building.has(device)) builderOf(device).own(record, ownerRank - index)
   })
-  // A device's rank comes from strictly higher ones alone, so taking the highest first settles each in one visit.
-  const visited = new Set<DeviceId>()
-  for (;;) {
-    let next: Builder | null = null
-    for (const builder of building.values()) {
-      if (visited.has(builder.device) || builder.rank < rankOf.admin) continue
-      if (next === null || isBefore(builder, next)) next = builder
-    }
-    if (next === null) break
-    visited.add(next.device)
-    for (const entry of byDevice.get(next.device) ?? []) {
-      const grant = grantIn(entry)
-      if (grant === null || next.rankAt(entry.seq) <= rankOf[grant.role]) continue
-      if (next.rankAt(entry.seq) < rankOf.admin) continue
-      const device = toHex(grant.device.signKey)
-      let builder = building.get(device)
-      if (builder === undefined) {
-        builder = new Builder(device, leavesOf(byDevice.get(device) ?? []))
-        building.set(device, builder)
-      }
-      builder.grant(grant)
-    }
-  }
+  // Owners are owners by the genesis alone, and admins by owners alone: each pass settles what the next one builds on.
+  for (const owner of [...building.values()]) takeGrantsOf(owner, 'owner')
+  const admins = [...building.values()].sort((a, b) => (a.device < b.device ? -1 : 1))
+  for (const admin of admins) takeGrantsOf(admin, 'admin')
   return new Map([...building].map(([device, builder]) => [device, builder.build()]))
+}
+
+/** The role that a member's control entry at that position was written under, or null. */
+export function roleAtControl(
+  { grants, leaves }: Pick<Membership, 'grants' | 'leaves'>,
+  seq: number
+): Role | null {
+  return highest(
+    grants.filter(
+      (grant) =>
+        grant.from.control <= seq &&
+        !leaves.some((leave) => leave.control < seq && grant.from.control <= leave.control)
+    )
+  )
 }
 
 /** The role that a member's content entry at that position was written under, or null. */
@@ -109,9 +115,9 @@ export function roleAtContent(member: Membership, contentCore: number, seq: numb
     member.grants.filter((grant) => {
       if (isAfter(grant.from.contentCore, grant.from.content, contentCore, seq)) return false
       return !member.leaves.some(
-        ({ content }) =>
-          !isAfter(content.contentCore, content.content, contentCore, seq) &&
-          !isAfter(grant.from.contentCore, grant.from.content, content.contentCore, content.content - 1)
+        ({ control, content }) =>
+          grant.from.control <= control &&
+          !isAfter(content.contentCore, content.content, contentCore, seq)
       )
     })
   )
@@ -131,18 +137,24 @@ export function mayWrite(role: Role | null): boolean {
   return role === 'owner' || role === 'admin' || role === 'writer'
 }
 
-export function mayAdmit(role: Role | null): boolean {
+function mayAdmit(role: Role | null): boolean {
   return role === 'owner' || role === 'admin'
 }
 
-/** May a device of this rank grant that role? Only strictly lower ones. */
-export function mayGrant(member: Membership, role: GrantedRole): boolean {
-  return member.role !== null && member.rank >= rankOf.admin && member.rank > rankOf[role]
+/** May a device with this role grant that one? Only admins and above, and only what is strictly lower. */
+export function mayGrant(role: Role | null, granted: GrantedRole): boolean {
+  return mayAdmit(role) && isAbove(role, granted)
+}
+
+function isAbove(role: Role | null, granted: GrantedRole): boolean {
+  return role === 'owner' || (role !== null && rankOf[role] > rankOf[granted])
 }
 
 class Builder {
   readonly device: DeviceId
-  rank = 0
+  #ownerRank = 0
+  /** The highest that was ever granted: whose record names the device. */
+  #recordRank = 0
   #record: DeviceRecord | null = null
   readonly #grants: Standing[] = []
   readonly #leaves: LeaveAt[]
@@ -155,7 +167,7 @@ class Builder {
 
   own(record: DeviceRecord, rank: number): void {
     this.#record = record
-    this.rank = rank
+    this.#ownerRank = this.#recordRank = rank
     this.#grants.push({
       role: 'owner',
       from: { control: 0, contentCore: 0, content: 0 },
@@ -169,44 +181,33 @@ class Builder {
     const current = this.#record
     const better =
       current === null ||
-      rankOf[role] > this.rank ||
-      (rankOf[role] === this.rank && fingerprint(device) < fingerprint(current))
+      rankOf[role] > this.#recordRank ||
+      (rankOf[role] === this.#recordRank && fingerprint(device) < fingerprint(current))
     if (better) {
       this.#record = device
-      this.rank = Math.max(this.rank, rankOf[role])
+      this.#recordRank = rankOf[role]
     }
     this.#grants.push({ role, from, salt: device.salt })
     if (invite.length > 0) this.#invites.add(toHex(invite))
   }
 
-  rankAt(seq: number): number {
-    const role = roleAtControl(this.#grants, this.#leaves, seq)
-    if (role === null) return 0
-    return role === 'owner' ? this.rank : rankOf[role]
+  roleAt(seq: number): Role | null {
+    return roleAtControl({ grants: this.#grants, leaves: this.#leaves }, seq)
   }
 
   build(): Membership {
+    const role = this.roleAt(Number.MAX_SAFE_INTEGER)
     return {
       device: this.device,
       record: this.#record!,
-      role: roleAtControl(this.#grants, this.#leaves, Number.MAX_SAFE_INTEGER),
-      rank: this.rankAt(Number.MAX_SAFE_INTEGER),
+      role,
+      rank: role === null ? 0 : role === 'owner' ? this.#ownerRank : rankOf[role],
       salts: this.#grants.map((grant) => grant.salt),
       invites: [...this.#invites],
       grants: this.#grants,
       leaves: this.#leaves
     }
   }
-}
-
-function roleAtControl(grants: Standing[], leaves: LeaveAt[], seq: number): Role | null {
-  return highest(
-    grants.filter(
-      (grant) =>
-        grant.from.control <= seq &&
-        !leaves.some((leave) => leave.control < seq && grant.from.control <= leave.control)
-    )
-  )
 }
 
 function highest(standing: readonly Standing[]): Role | null {
@@ -223,12 +224,19 @@ function isAfter(coreA: number, lengthA: number, coreB: number, lengthB: number)
   return coreA > coreB || (coreA === coreB && lengthA > lengthB)
 }
 
-function isBefore(a: Builder, b: Builder): boolean {
-  return a.rank > b.rank || (a.rank === b.rank && a.device < b.device)
-}
-
 function fingerprint(device: DeviceRecord): string {
   return `${toHex(device.boxKey)}${toHex(device.salt)}${device.name}\0${device.person}`
+}
+
+/** The entries by author, in the order of their logs, whatever order they came in. */
+function logsOf(entries: readonly ControlEntry[]): Map<DeviceId, ControlEntry[]> {
+  const logs = new Map<DeviceId, ControlEntry[]>()
+  for (const entry of [...entries].sort((a, b) => a.seq - b.seq)) {
+    const log = logs.get(entry.device)
+    if (log === undefined) logs.set(entry.device, [entry])
+    else log.push(entry)
+  }
+  return logs
 }
 
 function grantIn(entry: ControlEntry): Grant | null {

@@ -1,0 +1,460 @@
+/** Who is a member, which invites and keys count: a function of the set of control entries, in whatever order they came. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { boxKeysFrom, hash, signKeysFrom } from '../../lib/crypto.ts'
+import { toHex } from '../../lib/bytes.ts'
+import { keyIdOf, kinds } from '../../lib/log/entry.ts'
+import {
+  encodeEpoch,
+  encodeGenesis,
+  encodeGrant,
+  encodeInviteEntry,
+  encodeLeave,
+  decodeGenesis,
+  spaceIdOf,
+  type DeviceRecord,
+  type GrantedRole,
+  type LogPosition
+} from '../../lib/trust/control.ts'
+import { ControlState } from '../../lib/trust/control-state.ts'
+import { KeyRing, openHandedKeys } from '../../lib/trust/keys.ts'
+import {
+  isPassedOver,
+  mayGrant,
+  membersOf,
+  roleAtContent,
+  type ControlEntry,
+  type Membership
+} from '../../lib/trust/members.ts'
+
+const test = suite('members')
+
+interface Person {
+  readonly record: DeviceRecord
+  readonly id: string
+}
+
+function person(name: string): Person {
+  const seed = hash('test', new TextEncoder().encode(name))
+  const { publicKey } = signKeysFrom(seed)
+  const record = {
+    signKey: publicKey,
+    boxKey: boxKeysFrom(seed).publicKey,
+    salt: seed.subarray(0, 16),
+    name,
+    person: name
+  }
+  return { record, id: toHex(publicKey) }
+}
+
+const [alice, bob, carol, dave] = ['alice', 'bob', 'carol', 'dave'].map(person) as [
+  Person,
+  Person,
+  Person,
+  Person
+]
+const people = [alice, bob, carol, dave]
+const start: LogPosition = { control: 0, contentCore: 0, content: 0 }
+
+function spaceBy(...owners: Person[]): Uint8Array {
+  const salt = new Uint8Array(16)
+  return encodeGenesis({ salt, name: 'Notes', owners: owners.map(({ record }) => record) })
+}
+
+const byAlice = spaceBy(alice)
+
+/** Writes entries into control logs, one after the other in each. */
+class History {
+  readonly entries: ControlEntry[] = []
+  readonly #lengths = new Map<string, number>()
+
+  add(by: Person, kind: number, body: Uint8Array): this {
+    const seq = this.#lengths.get(by.id) ?? 0
+    this.#lengths.set(by.id, seq + 1)
+    this.entries.push({ device: by.id, seq, kind, body })
+    return this
+  }
+
+  grant(by: Person, to: Person, role: GrantedRole, from: Partial<LogPosition> = {}): this {
+    const none = new Uint8Array()
+    const body = {
+      device: to.record,
+      role,
+      from: { ...start, ...from },
+      invite: none,
+      sealedKeys: none
+    }
+    return this.add(by, kinds.grant, encodeGrant(body))
+  }
+
+  leave(by: Person, content = 0): this {
+    return this.add(by, kinds.leave, encodeLeave({ contentCore: 0, content }))
+  }
+
+  lengthOf(who: Person): number {
+    return this.#lengths.get(who.id) ?? 0
+  }
+
+  members(genesis = byAlice): Map<string, Membership> {
+    return membersOf(decodeGenesis(genesis), this.entries)
+  }
+
+  /** As `alice writer`, for everyone who has a role. */
+  roles(genesis = byAlice): string[] {
+    const members = this.members(genesis)
+    return people.flatMap(({ id, record }) => {
+      const role = members.get(id)?.role ?? null
+      return role === null ? [] : [`${record.name} ${role}`]
+    })
+  }
+}
+
+/** Everything that is decided about a space, to compare. */
+function verdict(genesis: Uint8Array, entries: readonly ControlEntry[]): string {
+  const members = membersOf(decodeGenesis(genesis), entries)
+  const sorted = [...members.values()].sort((a, b) => (a.device < b.device ? -1 : 1))
+  return JSON.stringify(sorted, (_, value: unknown) =>
+    value instanceof Uint8Array ? toHex(value) : value
+  )
+}
+
+function* permutations<T>(items: readonly T[]): Generator<T[]> {
+  if (items.length === 0) yield []
+  for (const [i, item] of items.entries()) {
+    const others = [...items.slice(0, i), ...items.slice(i + 1)]
+    for (const rest of permutations(others)) yield [item, ...rest]
+  }
+}
+
+/** Numbers from a seed (mulberry32), so that a failure can be repeated. */
+function random(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+const roles: GrantedRole[] = ['mirror', 'reader', 'writer', 'admin']
+
+function randomHistory(seed: number, count: number): History {
+  const below = random(seed)
+  const history = new History()
+  for (let i = 0; i < count; i++) {
+    const by = people[below(people.length)]!
+    const to = people[below(people.length)]!
+    if (below(5) === 0) history.leave(by, below(4))
+    else history.grant(by, to, roles[below(4)]!, { control: below(4), content: below(4) })
+  }
+  return history
+}
+
+// Roles
+
+test('who made the space is its owner', () => {
+  assert.equal(new History().roles(), ['alice owner'])
+})
+
+test('a grant makes a member, and the highest one counts', () => {
+  const history = new History().grant(alice, bob, 'writer').grant(alice, bob, 'reader')
+  assert.equal(history.roles(), ['alice owner', 'bob writer'])
+  assert.equal(history.grant(alice, bob, 'admin').roles(), ['alice owner', 'bob admin'])
+})
+
+test('an admin grants what is strictly lower, and nobody below an admin grants anything', () => {
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .grant(bob, carol, 'admin')
+    .grant(carol, dave, 'reader')
+  assert.equal(history.roles(), ['alice owner', 'bob admin'])
+  history.grant(bob, carol, 'writer')
+  assert.equal(history.roles(), ['alice owner', 'bob admin', 'carol writer'])
+})
+
+test('what was written before the role that allows it stays powerless', () => {
+  const history = new History().grant(bob, carol, 'writer')
+  history.grant(alice, bob, 'admin', { control: history.lengthOf(bob) })
+  assert.equal(history.roles(), ['alice owner', 'bob admin'])
+  history.grant(bob, dave, 'writer')
+  assert.equal(history.roles(), ['alice owner', 'bob admin', 'dave writer'])
+})
+
+test('who has left has no role, and what it granted before stays', () => {
+  const history = new History().grant(alice, bob, 'admin').grant(bob, carol, 'writer').leave(bob)
+  history.grant(bob, dave, 'writer')
+  assert.equal(history.roles(), ['alice owner', 'carol writer'])
+})
+
+test('who has left comes back by a grant from a later position on', () => {
+  const history = new History().grant(alice, bob, 'writer').leave(bob, 3)
+  history.grant(alice, bob, 'reader', { control: 0 })
+  assert.equal(history.roles(), ['alice owner'])
+  history.grant(alice, bob, 'reader', { control: history.lengthOf(bob), content: 3 })
+  assert.equal(history.roles(), ['alice owner', 'bob reader'])
+})
+
+test('content counts up to where its author left, and again from where it was let back in', () => {
+  const history = new History().grant(alice, bob, 'writer').leave(bob, 3)
+  const left = history.members().get(bob.id)!
+  assert.equal(
+    [0, 2, 3, 9].map((seq) => roleAtContent(left, 0, seq)),
+    ['writer', 'writer', null, null]
+  )
+  history.grant(alice, bob, 'writer', { control: history.lengthOf(bob), content: 5 })
+  const back = history.members().get(bob.id)!
+  assert.equal(
+    [2, 3, 4, 5].map((seq) => roleAtContent(back, 0, seq)),
+    ['writer', null, null, 'writer']
+  )
+  assert.equal(
+    [2, 3, 4, 5].map((seq) => isPassedOver(back, 0, seq)),
+    [false, true, true, false]
+  )
+})
+
+test('who leaves before writing anything may write nothing', () => {
+  const history = new History().grant(alice, bob, 'writer').leave(bob, 0)
+  assert.is(roleAtContent(history.members().get(bob.id)!, 0, 0), null)
+  history.grant(alice, bob, 'writer', { control: history.lengthOf(bob), content: 0 })
+  assert.is(roleAtContent(history.members().get(bob.id)!, 0, 0), 'writer')
+})
+
+test('every salt that a valid grant gave stays the device’s own', () => {
+  const again = { ...bob, record: { ...bob.record, salt: new Uint8Array(16).fill(7) } }
+  const history = new History().grant(alice, bob, 'writer').leave(bob)
+  history.grant(alice, again, 'writer', { control: history.lengthOf(bob) })
+  const { salts } = history.members().get(bob.id)!
+  assert.equal(salts.map(toHex).sort(), [bob.record.salt, again.record.salt].map(toHex).sort())
+})
+
+test('a second owner who left, and was made an admin by a third, grants again', () => {
+  const genesis = spaceBy(alice, bob, carol)
+  const history = new History().leave(bob)
+  history.grant(carol, bob, 'admin', { control: history.lengthOf(bob) })
+  history.grant(bob, dave, 'writer')
+  assert.equal(history.roles(genesis), ['alice owner', 'bob admin', 'carol owner', 'dave writer'])
+})
+
+test('of owners the first ranks highest, and all may grant admins', () => {
+  const genesis = spaceBy(alice, bob)
+  const history = new History().grant(bob, carol, 'admin').grant(carol, dave, 'writer')
+  assert.equal(history.roles(genesis), ['alice owner', 'bob owner', 'carol admin', 'dave writer'])
+  const members = history.members(genesis)
+  assert.ok(members.get(alice.id)!.rank > members.get(bob.id)!.rank)
+  assert.ok(mayGrant(members.get(bob.id)!.role, 'admin'))
+  assert.not(mayGrant(members.get(carol.id)!.role, 'admin'))
+})
+
+test('entries that are malformed count for nothing', () => {
+  const history = new History()
+    .add(alice, kinds.grant, new Uint8Array([1, 2, 3]))
+    .add(alice, kinds.leave, new Uint8Array())
+    .grant(alice, bob, 'writer')
+  assert.equal(history.roles(), ['alice owner', 'bob writer'])
+})
+
+// Order
+
+test('every order of up to six entries gives the same members', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const { entries } = randomHistory(seed, 3 + (seed % 4))
+    const expected = verdict(byAlice, entries)
+    for (const order of permutations(entries)) {
+      assert.is(verdict(byAlice, order), expected, `seed ${seed}`)
+    }
+  }
+})
+
+test('shuffled long histories give the same members, with one owner or several', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const below = random(seed * 7919)
+    const genesis = seed % 2 === 0 ? byAlice : spaceBy(alice, bob, carol)
+    const { entries } = randomHistory(seed, 30)
+    const expected = verdict(genesis, entries)
+    const shuffled = [...entries]
+    for (let i = shuffled.length - 1; i > 0; i--) {
+      const j = below(i + 1)
+      ;[shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!]
+    }
+    assert.is(verdict(genesis, shuffled), expected, `seed ${seed}`)
+  }
+})
+
+test('in no random history does anyone get a role but from a higher one', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const history = randomHistory(seed, 25)
+    assert.equal(history.roles(), naiveRoles(history), `seed ${seed}`)
+  }
+})
+
+/**
+ * The rules once more, as plainly as can be: a grant stands if its author, at its position, has a role above the granted
+ * one; start with the owner, and look again until nothing changes.
+ */
+function naiveRoles({ entries }: History): string[] {
+  const order = ['mirror', 'reader', 'writer', 'admin', 'owner']
+  const grants = entries.filter(({ kind }) => kind === kinds.grant)
+  const leavesOf = (id: string): ControlEntry[] =>
+    entries.filter(({ kind, device }) => kind === kinds.leave && device === id)
+  const standing: { to: string; role: string; from: number }[] = [
+    { to: alice.id, role: 'owner', from: 0 }
+  ]
+  const roleAt = (id: string, seq: number): number =>
+    Math.max(
+      -1,
+      ...standing
+        .filter(({ to, from }) => to === id && from <= seq)
+        .filter(({ from }) => !leavesOf(id).some((leave) => leave.seq >= from && leave.seq < seq))
+        .map(({ role }) => order.indexOf(role))
+    )
+  const known = new Set<ControlEntry>()
+  for (let changed = true; changed;) {
+    changed = false
+    for (const entry of grants) {
+      const { to, role, from } = readGrant(entry)
+      const rank = roleAt(entry.device, entry.seq)
+      if (known.has(entry) || rank < 3 || rank <= order.indexOf(role)) continue
+      known.add(entry)
+      standing.push({ to, role, from })
+      changed = true
+    }
+  }
+  return people.flatMap(({ id, record }) => {
+    const rank = roleAt(id, Infinity)
+    return rank < 0 ? [] : [`${record.name} ${order[rank]}`]
+  })
+}
+
+/** As `History.grant` wrote it: all names are of one length or another, so the role is found behind the record. */
+function readGrant({ body }: ControlEntry): { to: string; role: string; from: number } {
+  const to = people.find(({ id }) => id === toHex(body.subarray(0, 32)))!
+  const recordBytes = 32 + 32 + 16 + 2 * (1 + to.record.name.length)
+  return { to: to.id, role: roles[body[recordBytes]! - 1]!, from: body[recordBytes + 1]! }
+}
+
+// Invites and keys
+
+const spaceKey = new Uint8Array(32).fill(3)
+
+function stateAt(who: Person, entries: readonly ControlEntry[], genesis = byAlice): ControlState {
+  const box = boxKeysFrom(hash('test', new TextEncoder().encode(who.record.name)))
+  const ring = new KeyRing(spaceIdOf(genesis), spaceKey)
+  const state = new ControlState(genesis, ring, who.record.signKey, box)
+  for (const entry of entries) state.add(entry)
+  return state
+}
+
+const inviteKey = new Uint8Array(32).fill(9)
+
+function inviteBody(role: GrantedRole): Uint8Array {
+  return encodeInviteEntry({ publicKey: inviteKey, role, uses: 1, expiresAtMs: 0 })
+}
+
+test('an invite that somebody copied without the power to issue it changes nothing, in any order', () => {
+  const { entries } = new History()
+    .grant(alice, bob, 'reader')
+    .add(alice, kinds.invite, inviteBody('writer'))
+    .add(bob, kinds.invite, inviteBody('admin'))
+  for (const order of permutations(entries)) {
+    const state = stateAt(alice, order)
+    assert.is(state.inviteFault(inviteKey, 0), null)
+    assert.is(state.invite(inviteKey)?.role, 'writer')
+  }
+})
+
+test('an invite written before its author had the power stays powerless', () => {
+  const history = new History().add(bob, kinds.invite, inviteBody('writer'))
+  history.grant(alice, bob, 'admin', { control: history.lengthOf(bob) })
+  assert.is(stateAt(alice, history.entries).inviteFault(inviteKey, 0), 'INVITE_REFUSED')
+})
+
+test('an invite ends when who issued it has left', () => {
+  const { entries } = new History()
+    .grant(alice, bob, 'admin')
+    .add(bob, kinds.invite, inviteBody('writer'))
+    .leave(bob)
+  assert.is(stateAt(alice, entries).inviteFault(inviteKey, 0), 'INVITE_REVOKED')
+})
+
+test('an invite is revoked by those who might have issued it, and by nobody else', () => {
+  const history = new History()
+    .add(alice, kinds.invite, inviteBody('writer'))
+    .grant(alice, bob, 'writer')
+    .add(bob, kinds.inviteRevoke, inviteKey)
+  assert.is(stateAt(alice, history.entries).inviteFault(inviteKey, 0), null)
+  history.grant(alice, carol, 'admin').add(carol, kinds.inviteRevoke, inviteKey)
+  for (const order of permutations(history.entries)) {
+    assert.is(stateAt(alice, order).inviteFault(inviteKey, 0), 'INVITE_REVOKED')
+  }
+})
+
+function epochBody(key: Uint8Array, to: Person): Uint8Array {
+  const sealedKey = new KeyRing(spaceIdOf(byAlice), spaceKey).sealEpochKeyTo(
+    key,
+    to.record.signKey,
+    to.record.boxKey
+  )
+  const sealed = [{ signKey: to.record.signKey, sealedKey }]
+  return encodeEpoch({ epochId: keyIdOf(key), sealed, earlierKeys: new Uint8Array() })
+}
+
+test('content is sealed under the key of a writer or above, never one that a reader made up', () => {
+  const [good, bad] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+  const history = new History()
+    .grant(alice, bob, 'writer')
+    .grant(alice, carol, 'reader')
+    .add(carol, kinds.epoch, epochBody(bad, bob))
+  assert.is(stateAt(bob, history.entries).contentKey, null)
+  history.add(alice, kinds.epoch, epochBody(good, bob))
+  for (const order of permutations(history.entries)) {
+    assert.equal(stateAt(bob, order).contentKey, good)
+  }
+})
+
+test('when who made the key has left, it serves on until there is another', () => {
+  const [first, second] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+  const history = new History()
+    .add(alice, kinds.epoch, epochBody(first, bob))
+    .grant(alice, bob, 'writer')
+    .leave(alice)
+  assert.equal(stateAt(bob, history.entries).contentKey, first)
+  history.add(bob, kinds.epoch, epochBody(second, bob))
+  assert.equal(stateAt(bob, history.entries).contentKey, second)
+})
+
+test('a mirror is handed the space key and no content key', () => {
+  const ring = new KeyRing(spaceIdOf(byAlice), spaceKey)
+  const key = new Uint8Array(32).fill(1)
+  ring.addEpochKey(key)
+  const box = boxKeysFrom(hash('test', new TextEncoder().encode('bob')))
+  const { signKey, boxKey } = bob.record
+  const handedTo = (role: GrantedRole): unknown =>
+    openHandedKeys(ring.sealFor(role, signKey, boxKey), ring.space, signKey, box)
+  assert.equal(handedTo('reader'), { spaceKey, epochKeys: [key] })
+  assert.equal(handedTo('mirror'), { spaceKey, epochKeys: [] })
+})
+
+test('a critical kind that is not known here stops writing, unless its author has no role', () => {
+  const unknown = 61
+  const history = new History().add(bob, unknown, new Uint8Array())
+  assert.is(stateAt(alice, history.entries).unknownCritical, null)
+  history.grant(alice, bob, 'writer', { control: history.lengthOf(bob) })
+  assert.is(stateAt(alice, history.entries).unknownCritical, null)
+  history.add(bob, unknown + 1, new Uint8Array())
+  assert.is(stateAt(alice, history.entries).unknownCritical, null)
+  history.add(bob, unknown, new Uint8Array())
+  assert.is(stateAt(alice, history.entries).unknownCritical, unknown)
+})
+
+test('a genesis that is not the space’s is refused', () => {
+  const ring = new KeyRing(spaceIdOf(byAlice), spaceKey)
+  const box = boxKeysFrom(new Uint8Array(32))
+  assert.throws(
+    () => new ControlState(spaceBy(bob), ring, alice.record.signKey, box),
+    (error: { code?: string }) => error.code === 'BAD_ENCODING'
+  )
+})
+
+test.run()
