@@ -200,13 +200,8 @@ export class Document extends Emitter<DocumentEvents> {
   /** @internal An edit that the feed has delivered and the view has filed under `number`. */
   receive(number: number, edit: IncomingEdit): void {
     this.#inbox.push({ number, edit })
-    if (this.#changes === null || this.#inboxScheduled || this.#cancelPaced !== null) return
-    this.#inboxScheduled = true
-    this.#host.clock.soon(() => {
-      this.#inboxScheduled = false
-      // A group that waits for its time takes what has arrived along.
-      if (this.#cancelPaced === null) this.#applyInbox()
-    })
+    // A group that waits for its time takes what has arrived along.
+    if (this.#changes !== null && this.#cancelPaced === null) this.#applyInboxSoon()
   }
 
   /** @internal Presence that a device has sent: one state, of a client id of its own. */
@@ -354,8 +349,12 @@ export class Document extends Emitter<DocumentEvents> {
   /** Logs what was edited since the last group. */
   #flush(): void {
     if (this.#changes === null || this.#failure !== null) return
-    this.#cancelPaced?.()
-    this.#cancelPaced = null
+    if (this.#cancelPaced !== null) {
+      this.#cancelPaced()
+      this.#cancelPaced = null
+      // What has arrived was waiting for this group's time.
+      this.#applyInboxSoon()
+    }
     const { clientId } = this.#host
     for (;;) {
       const clockBefore = this.#changes.loggedClock
@@ -392,6 +391,15 @@ export class Document extends Emitter<DocumentEvents> {
         this.emit('error', { error })
       }
     )
+  }
+
+  #applyInboxSoon(): void {
+    if (this.#inboxScheduled) return
+    this.#inboxScheduled = true
+    this.#host.clock.soon(() => {
+      this.#inboxScheduled = false
+      if (this.#cancelPaced === null) this.#applyInbox()
+    })
   }
 
   #applyInbox(): void {

@@ -1,0 +1,61 @@
+/** A document between groups: what has arrived is applied, whatever ends the wait. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as Y from 'yjs'
+import { Document, type DocumentHost } from '../../lib/document.ts'
+import type { Appended } from '../../lib/log/own-log.ts'
+import type { IncomingEdit } from '../../lib/views/applier.ts'
+
+const pacing = suite('document pacing')
+const [aliceClient, bobClient] = [11, 22]
+
+pacing('saved() cuts a wait short, and what arrived meanwhile is applied', async () => {
+  const written: (() => void)[] = []
+  const timers = new Set<() => void>()
+  const document = new Document('note', undefined, {
+    clock: {
+      now: () => 0,
+      after: (_, callback) => {
+        timers.add(callback)
+        return () => timers.delete(callback)
+      },
+      soon: (callback) => void setImmediate(callback)
+    },
+    clientId: () => aliceClient,
+    mayWrite: () => true,
+    peers: () => [],
+    isSynced: () => false,
+    clientIdsOf: () => [bobClient],
+    append: () =>
+      new Promise((resolve) =>
+        written.push(() => resolve({ cut: new Map() } as unknown as Appended))
+      ),
+    flush: async () => {
+      for (const write of written.splice(0)) write()
+    },
+    read: async () => ({ stored: { state: null, since: [], filed: 0 }, edits: [] }),
+    bytesToMerge: () => ({ since: 0, merged: 0 }),
+    devicesHolding: () => []
+  } as unknown as DocumentHost)
+  await document.ready()
+  const text = document.doc.getText('body')
+
+  text.insert(0, 'a')
+  await null // The first leaves at once …
+  text.insert(0, 'a') // … and while it is being written, the next begins a burst.
+  assert.is(timers.size, 1)
+  document.receive(0, { device: 'bob', update: bobsUpdate() } as IncomingEdit)
+  await document.saved()
+  assert.is(timers.size, 0)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.is(text.toString(), 'aab')
+})
+
+function bobsUpdate(): Uint8Array {
+  const doc = new Y.Doc()
+  doc.clientID = bobClient
+  doc.getText('body').insert(0, 'b')
+  return Y.encodeStateAsUpdate(doc)
+}
+
+pacing.run()
