@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { Document, type DocumentHost } from '../../lib/document.ts'
-import type { Appended } from '../../lib/log/own-log.ts'
+import type { Clock } from '../../lib/platform.ts'
 import type { IncomingEdit } from '../../lib/views/applier.ts'
 
 const pacing = suite('document pacing')
@@ -12,31 +12,32 @@ const [aliceClient, bobClient] = [11, 22]
 pacing('saved() cuts a wait short, and what arrived meanwhile is applied', async () => {
   const written: (() => void)[] = []
   const timers = new Set<() => void>()
-  const document = new Document('note', undefined, {
-    clock: {
-      now: () => 0,
-      after: (_, callback) => {
-        timers.add(callback)
-        return () => timers.delete(callback)
-      },
-      soon: (callback) => void setImmediate(callback)
+  const clock: Clock = {
+    now: () => 0,
+    after: (_delayMs, callback) => {
+      timers.add(callback)
+      return () => void timers.delete(callback)
     },
+    soon: (callback) => void setImmediate(callback)
+  }
+  const host = {
+    clock,
     clientId: () => aliceClient,
     mayWrite: () => true,
     peers: () => [],
     isSynced: () => false,
     clientIdsOf: () => [bobClient],
-    append: () =>
-      new Promise((resolve) =>
-        written.push(() => resolve({ cut: new Map() } as unknown as Appended))
-      ),
+    append: () => new Promise((resolve) => written.push(() => resolve({ cut: new Map() }))),
     flush: async () => {
       for (const write of written.splice(0)) write()
     },
-    read: async () => ({ stored: { state: null, since: [], filed: 0 }, edits: [] }),
+    read: async () => ({ stored: { state: null, since: [], filed: 0, bytes: 0 }, edits: [] }),
     bytesToMerge: () => ({ since: 0, merged: 0 }),
-    devicesHolding: () => []
-  } as unknown as DocumentHost)
+    devicesHolding: () => [],
+    sendPresence: () => {},
+    onClosed: () => {}
+  }
+  await using document = new Document('note', undefined, host as unknown as DocumentHost)
   await document.ready()
   const text = document.doc.getText('body')
 
