@@ -33,18 +33,20 @@ const writeBufferBytes = 4 * mebibyte
  */
 const reserveBytes = 16 * mebibyte
 
+const writeAheadFiles = 4
+
 export interface FolderOptions {
   randomBytes(length: number): Uint8Array
   disk?: Disk
 }
 
 export async function openFolder(location: string, options: FolderOptions): Promise<Storage> {
-  const { disk = nodeDisk, randomBytes } = options
+  const disk = options.disk ?? nodeDisk
   const path = resolve(location)
   await makeFolder(disk, path)
   const lock = await Lock.take(join(path, 'lock'), path)
   try {
-    const folder = new Folder(path, lock, disk, randomBytes)
+    const folder = new Folder(path, lock, disk, (length) => options.randomBytes(length))
     await folder.ready()
     return folder
   } catch (error) {
@@ -63,6 +65,8 @@ class Folder implements Storage {
   readonly #writeAhead: WriteAhead
   readonly #openOutboxesByName = new Map<string, FileOutbox | null>()
   readonly #tasks = new Set<Promise<unknown>>()
+  #database: HypercoreStorage | null = null
+  #flushing: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
   constructor(path: string, lock: Lock, disk: Disk, randomBytes: (length: number) => Uint8Array) {
@@ -88,7 +92,9 @@ class Folder implements Storage {
 
   /** A new one at each reading, for one Corestore: when that is closed, so is this. */
   get corestore(): object {
-    return new HypercoreStorage(this.#store, { writeBufferSize: writeBufferBytes })
+    return (this.#database = new HypercoreStorage(this.#store, {
+      writeBufferSize: writeBufferBytes
+    }))
   }
 
   readSecrets(): Promise<Uint8Array | null> {
@@ -123,7 +129,10 @@ class Folder implements Storage {
   }
 
   sync(): Promise<void> {
-    return this.#whileOpen(() => this.#writeAhead.sync())
+    return this.#whileOpen(async () => {
+      await this.#writeAhead.sync()
+      this.#letGoOfWriteAhead()
+    })
   }
 
   releaseReserve(): Promise<void> {
@@ -137,6 +146,7 @@ class Folder implements Storage {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       await Promise.allSettled(this.#tasks)
+      await this.#flushing
       try {
         for (const outbox of this.#openOutboxesByName.values()) await outbox?.close()
       } finally {
@@ -144,6 +154,20 @@ class Folder implements Storage {
       }
     })()
     return this.#closing
+  }
+
+  /**
+   * RocksDB keeps a write-ahead file for as long as either column family has not written out what it has there: a few
+   * small values in the default one, beside many blocks in corestore's, and the files came to 98 MiB. Nobody waits.
+   */
+  #letGoOfWriteAhead(): void {
+    if (this.#flushing !== null || this.#writeAhead.fileCount <= writeAheadFiles) return
+    this.#flushing = (this.#database?.flush() ?? Promise.resolve())
+      // Closed meanwhile, or the disk fails, which the next one who writes is told.
+      .catch(() => {})
+      .finally(() => {
+        this.#flushing = null
+      })
   }
 
   #checkName(name: string): void {

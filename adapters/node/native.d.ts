@@ -8,5 +8,7 @@ declare module 'fs-native-extensions' {
 declare module 'hypercore-storage' {
   export default class HypercoreStorage {
     constructor(path: string, options: { writeBufferSize: number })
+    /** Writes the default column family out into a table. */
+    flush(): Promise<void>
   }
 }

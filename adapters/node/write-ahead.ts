@@ -25,6 +25,11 @@ export class WriteAhead {
     this.#database = join(store, 'db')
   }
 
+  /** How many files there were at the last sync. */
+  get fileCount(): number {
+    return this.#durableNames.length
+  }
+
   /** Callers share a sync, but never one that began before they called. */
   sync(): Promise<void> {
     if (this.#next !== null) return this.#next
