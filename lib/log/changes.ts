@@ -15,12 +15,12 @@
  */
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
+import { updateLimits } from '../trust/validate.ts'
 import { DeleteRanges } from './delete-ranges.ts'
 
-/** An update ends at the first struct that reaches one of these, so that no pile of edits outgrows an entry. */
+/** An update ends at the first struct that reaches this, or what peers accept: no pile of edits outgrows an entry. */
 const maxBytes = 1024 * 1024
-const maxStructs = 50_000
-const maxRuns = 50_000
+const { maxStructs, maxDeletes } = updateLimits
 
 export interface ChangesOptions {
   /** Becomes `doc.clientID`. Nobody else may ever write under it, and all it has written must be in `doc`. */
@@ -149,7 +149,11 @@ export class Changes {
       encoding.writeVarUint(update, this.#loggedClock)
       encoding.writeUint8Array(update, body.toUint8Array())
     }
-    this.#deletes.drainInto(update, { ownClient: this.clientId, ownEnd: clock, maxRuns })
+    this.#deletes.drainInto(update, {
+      ownClient: this.clientId,
+      ownEnd: clock,
+      maxRuns: maxDeletes
+    })
     this.#loggedClock = clock
     this.#dirty = this.#isBehind
     return encoding.toUint8Array(update)

@@ -13,7 +13,7 @@ import { edit, fillWithEveryKind, randomBelow, type Below } from './random-edits
 import { write, writeUpdate, type Id, type StructParts } from './update-writer.ts'
 
 const fuzz = suite('validate (fuzz)')
-const rounds = Number(process.env.FUZZ_ROUNDS ?? 12_000)
+const rounds = Number(process.env.FUZZ_ROUNDS ?? 6_000)
 const firstSeed = Number(process.env.SEED ?? 1)
 const feed = {}
 

@@ -195,9 +195,9 @@ validate('numbers of 2^53 and more are refused, also where they are only padded'
 validate('a length that is merely claimed costs nothing', () => {
   const before = process.memoryUsage().heapUsed
   for (const claimed of ['ff ff ff 07', '80 80 80 80 10', 'ff ff ff ff ff ff ff 0f']) {
-    assertRefused(hex(`01 ${claimed} 01 00`), /over 200000|ends early/)
-    assertRefused(hex(`00 ${claimed} 01 00`), /over 200000|ends early/)
-    assertRefused(hex(`00 01 01 ${claimed} 00 01`), /over 200000|ends early/)
+    assertRefused(hex(`01 ${claimed} 01 00`), /over 50000|ends early/)
+    assertRefused(hex(`00 ${claimed} 01 00`), /over 50000|ends early/)
+    assertRefused(hex(`00 01 01 ${claimed} 00 01`), /over 50000|ends early/)
     for (const kind of [2, 3, 4, 5, 6, 8]) {
       const bytes = [...hex(claimed)]
       assertRefused(single(write.raw(kind, ...bytes)), /ends early|over/)
@@ -212,7 +212,7 @@ validate('what is too much is refused', () => {
   const large = single(write.binary(new Uint8Array(updateLimits.maxBytes)))
   assertRefused(large, /bytes, over/)
   const structs = Array.from({ length: updateLimits.maxStructs + 1 }, () => write.gc(1))
-  assertRefused(writeUpdate({ client: mallory, structs }), /200001 structs/)
+  assertRefused(writeUpdate({ client: mallory, structs }), /50001 structs/)
   const arrays = encoding.encode((encoder) => {
     encoding.writeVarUint(encoder, 1)
     encoding.writeAny(
