@@ -7,7 +7,12 @@
  * make an entry of every keystroke.
  */
 import * as Y from 'yjs'
-import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
+import {
+  Awareness,
+  applyAwarenessUpdate,
+  encodeAwarenessUpdate,
+  removeAwarenessStates
+} from 'y-protocols/awareness'
 import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -58,7 +63,8 @@ export interface SavedOptions {
  */
 export interface DocumentHost {
   readonly clock: Clock
-  readonly clientId: number
+  /** The Yjs client id of this device's present session. */
+  readonly clientId: () => number
   readonly mayWrite: () => boolean
   readonly peers: () => DeviceId[]
   readonly isSynced: () => boolean
@@ -193,6 +199,7 @@ export class Document extends Emitter<DocumentEvents> {
     await this.ready()
     this.#flush()
     if (this.#failure !== null) throw this.#failure
+    if (this.#changes?.dirty === true && !this.#host.mayWrite()) throw notAllowed()
     await aborting(this.#host.flush(), signal)
     if (peers > 0) await this.#host.whenHeldBy(this.#cut ?? this.#host.cut(), peers, signal)
   }
@@ -208,7 +215,8 @@ export class Document extends Emitter<DocumentEvents> {
   receivePresence(device: DeviceId, clientId: number, update: Uint8Array): void {
     if (this.#awareness === null) return
     const before = this.#presenceClientByDevice.get(device)
-    if (before !== undefined && before !== clientId) removeAwarenessStates(this.#awareness, [before], this)
+    if (before !== undefined && before !== clientId)
+      removeAwarenessStates(this.#awareness, [before], this)
     this.#presenceClientByDevice.set(device, clientId)
     applyAwarenessUpdate(this.#awareness, update, this)
   }
@@ -251,6 +259,13 @@ export class Document extends Emitter<DocumentEvents> {
     this.emit('safety', this.#safety)
   }
 
+  /** @internal This device may write now, or no longer: what was edited while it might not is logged. */
+  mayWriteChanged(): void {
+    if (this.#changes?.dirty !== true || !this.#host.mayWrite()) return
+    if (this.#changes.clientId === this.#host.clientId()) this.#schedule()
+    else this.#fail('What was edited before this device was let in cannot be logged')
+  }
+
   /** @internal Writing failed for now. */
   writingFailed(error: SkeinError): void {
     if (this.#inFlight > 0) this.emit('error', { error })
@@ -259,7 +274,7 @@ export class Document extends Emitter<DocumentEvents> {
   async #open(): Promise<void> {
     const { stored, edits } = await this.#host.read()
     const { doc } = this
-    const clientId = this.#host.clientId
+    const clientId = this.#host.clientId()
     const tidyAgain = leaveMarksUntidied(doc, ({ origin }) => origin === this)
     // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
     const early = this.#contentBefore(clientId)
@@ -270,14 +285,16 @@ export class Document extends Emitter<DocumentEvents> {
       origin: this,
       onDirty: () => this.#edited(),
       onClientIdLost: () => this.#fail('Another Y.Doc writes under the client id of this one'),
-      onUnknownContent: () => this.#fail('Content of another client was applied to the document by hand')
+      onUnknownContent: () =>
+        this.#fail('Content of another client was applied to the document by hand')
     })
     if (early !== null) this.#append(early)
     this.#inbox = this.#inbox.filter(({ number }) => number >= stored.filed)
     this.#awareness = new Awareness(doc)
     this.#awareness.on('update', this.#presenceChanged)
     doc.on('subdocs', this.#subdocsChanged)
-    for (const subdocument of doc.getSubdocs()) if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
+    for (const subdocument of doc.getSubdocs())
+      if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
     this.#applyInbox()
     doc.emit('load', [doc])
     if (this.synced) this.syncedChanged(true)
@@ -317,9 +334,9 @@ export class Document extends Emitter<DocumentEvents> {
   #edited(): void {
     if (this.#failure !== null) return
     if (!this.#host.mayWrite()) {
-      while (this.#changes?.take() != null); // Not logged, now or later.
-      const message = 'This device may read this space and not write to it: the edit is not kept'
-      this.emit('error', { error: new SkeinError('NOT_ALLOWED', message) })
+      // It stays in the document alone, and waits: what is written later under this client id continues from it.
+      this.emit('error', { error: notAllowed() })
+      this.safetyChanged()
       return
     }
     if (this.#inFlight > 0) this.#isBurst = true
@@ -348,21 +365,22 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** Logs what was edited since the last group. */
   #flush(): void {
-    if (this.#changes === null || this.#failure !== null) return
+    if (this.#changes === null || this.#failure !== null || !this.#host.mayWrite()) return
     if (this.#cancelPaced !== null) {
       this.#cancelPaced()
       this.#cancelPaced = null
       // What has arrived was waiting for this group's time.
       this.#applyInboxSoon()
     }
-    const { clientId } = this.#host
+    const { clientId } = this.#changes
     for (;;) {
       const clockBefore = this.#changes.loggedClock
       const update = this.#changes.take()
       if (update === null) return
       const result = validateUpdate(update, {
         clientId,
-        clockOf: (client) => (client === clientId ? clockBefore : Y.getState(this.doc.store, client))
+        clockOf: (client) =>
+          client === clientId ? clockBefore : Y.getState(this.doc.store, client)
       })
       if (result.verdict !== 'apply') {
         const why = result.verdict === 'refuse' ? result.reason : 'it refers to what is not here'
@@ -415,7 +433,10 @@ export class Document extends Emitter<DocumentEvents> {
   /** From here on nothing is logged: better a loud stop than entries that every peer refuses. */
   #fail(message: string): void {
     if (this.#failure !== null) return
-    this.#failure = new SkeinError('EDIT_INVALID', `${message}; close the document and open it again`)
+    this.#failure = new SkeinError(
+      'EDIT_INVALID',
+      `${message}; close the document and open it again`
+    )
     this.emit('error', { error: this.#failure })
     this.safetyChanged()
   }
@@ -483,4 +504,11 @@ function aborting(promise: Promise<void>, signal: AbortSignal | undefined): Prom
     signal.addEventListener('abort', abort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
+}
+
+function notAllowed(): SkeinError {
+  return new SkeinError(
+    'NOT_ALLOWED',
+    'This device may not write to the space now: the edit is not kept'
+  )
 }

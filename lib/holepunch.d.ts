@@ -38,6 +38,8 @@ declare module 'hypercore' {
     readonly remoteContiguousLength: number
     readonly protomux: unknown
     readonly channel: { close(): void }
+    /** True once a block of this peer could not be written, or was wrong: no more are fetched. */
+    readonly paused: boolean
   }
   export interface Replicator {
     readonly peers: (Peer & { readonly pushedLength: number; push(index: number): Promise<void> })[]

@@ -146,7 +146,10 @@ export class Skein extends Emitter<SkeinEvents> {
    * `INVITE_USED_UP`, `INVITE_REVOKED`, `INVITE_REFUSED`, `INVITE_UNANSWERED` (nobody who may admit was reached within
    * `timeoutMs`, default 60 s), `ABORTED`.
    */
-  async join(text: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<Space> {
+  async join(
+    text: string,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {}
+  ): Promise<Space> {
     const { timeoutMs = joinTimeoutMs, signal } = options
     const invite = parseInvite(text)
     throwIfAborted(signal)
@@ -154,8 +157,14 @@ export class Skein extends Emitter<SkeinEvents> {
     const patience = new AbortController()
     const isExpired = invite.expiresAtMs > 0 && this.#platform.clock.now() >= invite.expiresAtMs
     const unanswered = isExpired
-      ? new SkeinError('INVITE_EXPIRED', 'The invite has expired, and nobody who may say otherwise answered')
-      : new SkeinError('INVITE_UNANSWERED', `Nobody who may let this device in answered within ${timeoutMs} ms`)
+      ? new SkeinError(
+          'INVITE_EXPIRED',
+          'The invite has expired, and nobody who may say otherwise answered'
+        )
+      : new SkeinError(
+          'INVITE_UNANSWERED',
+          `Nobody who may let this device in answered within ${timeoutMs} ms`
+        )
     const cancel = this.#platform.clock.after(timeoutMs, () => patience.abort(unanswered))
     const abort = (): void =>
       patience.abort(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
@@ -280,7 +289,7 @@ export class Skein extends Emitter<SkeinEvents> {
 
   /** After a failed write; whoever asks meanwhile waits for the same attempt. */
   #reopenStore(): Promise<void> {
-    // What replicates holds on to the store; transports dial again.
+    // What replicates holds on to the store; transports dial again, and are refused until it is open.
     for (const connection of this.#connections.values()) connection.close()
     this.#reopening ??= this.#store.reopen().finally(() => {
       this.#reopening = null
@@ -304,7 +313,8 @@ export class Skein extends Emitter<SkeinEvents> {
   /** One connection a device: of two, both ends keep the same. */
   #connected(connection: PeerConnection): void {
     const { device, transport, stream } = connection
-    if (device === this.id || this.#lifecycle.isClosing) {
+    const isStoreOpen = this.#store.isOpen && this.#reopening === null
+    if (device === this.id || this.#lifecycle.isClosing || !isStoreOpen) {
       connection.close()
       return
     }
@@ -345,7 +355,9 @@ export class Skein extends Emitter<SkeinEvents> {
           const answer = decodePairingAnswer(bytes)
           done()
           if ('refused' in answer) {
-            reject(new SkeinError(answer.refused, 'A member answered that this invite lets nobody in'))
+            reject(
+              new SkeinError(answer.refused, 'A member answered that this invite lets nobody in')
+            )
             return
           }
           const isRight =

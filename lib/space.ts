@@ -11,7 +11,7 @@ import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { kinds, keyIdOf, type CoreName, type LogId } from './log/entry.ts'
 import { Feed, type Delivered, type EntryRef, type Gate } from './log/feed.ts'
-import { OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
+import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
 import type { Log, LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
 import type { PeerConnection } from './sync/connection.ts'
@@ -31,10 +31,16 @@ import { presenceClientOf } from './views/presence.ts'
 import { ViewStore } from './views/view-store.ts'
 
 const viewFlushMs = 1_000
+/** Waits between attempts to open a failed store again: doubling from the first to the last. */
+const firstHealMs = 500
+const lastHealMs = 10_000
 /** A document that nobody has open is merged when this much has come for it, and more than is merged. */
 const mergeClosedAtBytes = 1024 * 1024
 const leaveWaitMs = 5_000
 const subdocumentPrefix = 'subdocument:'
+
+/** What of a space fails for now. */
+type Trouble = 'writing' | 'lacking' | 'receiving' | 'reading' | 'views' | 'members'
 
 export interface Member {
   /** The device's signing key in hex. */
@@ -96,6 +102,9 @@ export class Space extends Emitter<SpaceEvents> {
   #logs!: Record<OwnCore, Log>
   #following: Promise<void> = Promise.resolve()
   #cancelViewFlush: (() => void) | null = null
+  readonly #troubles = new Set<Trouble>()
+  #cancelHeal: (() => void) | null = null
+  #healMs = firstHealMs
   readonly #merging = new Set<string>()
   /** Wakes those who iterate over live entries. */
   readonly #iterating = new Set<() => void>()
@@ -115,6 +124,7 @@ export class Space extends Emitter<SpaceEvents> {
       gate: (device, log, from) => this.#gate(device, log, from),
       deliver: (delivered) => this.#deliver(delivered),
       onInvalid: (device, _log, _seq, error) => this.emit('peer-error', { device, error }),
+      onReadFailed: (error) => this.#storeFailed('reading', error),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       yieldTurn: () => new Promise((resolve) => context.platform.clock.soon(resolve))
     })
@@ -136,7 +146,11 @@ export class Space extends Emitter<SpaceEvents> {
       },
       onPresence: (device, presence) => this.#receivePresence(device, presence),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
-      onError: (error) => this.emit('storage', { error })
+      probeStore: () => context.store.probe(),
+      onStore: (error) => {
+        if (error === null) this.#trouble('receiving', null)
+        else this.#storeFailed('receiving', error)
+      }
     })
     this.#admission = new Admission({
       platform: context.platform,
@@ -278,7 +292,8 @@ export class Space extends Emitter<SpaceEvents> {
    */
   async append(type: string, value: unknown): Promise<AppEntry> {
     await this.ready()
-    if (this.readOnly) throw new SkeinError('NOT_ALLOWED', 'This device may not write to the space now')
+    if (this.readOnly)
+      throw new SkeinError('NOT_ALLOWED', 'This device may not write to the space now')
     const appended = await this.#ownLog.append('content', kinds.event, encodeAppEntry(type, value))
     const { entry } = appended
     return decodeAppEntry(entry, this.#me, { log: this.#logs.content.id, from: appended.from })
@@ -322,7 +337,8 @@ export class Space extends Emitter<SpaceEvents> {
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */
   async saved({ peers = 0, signal }: { peers?: number; signal?: AbortSignal } = {}): Promise<void> {
     throwIfAborted(signal)
-    for (const document of this.#openDocuments()) await document.saved(signal === undefined ? {} : { signal })
+    for (const document of this.#openDocuments())
+      await document.saved(signal === undefined ? {} : { signal })
     await this.#ownLog.flush()
     if (peers > 0) await this.#sync.holdings.whenHeldBy(this.#cut(), peers, signal)
   }
@@ -355,7 +371,8 @@ export class Space extends Emitter<SpaceEvents> {
   whenMember(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
-        if (this.role === null || (this.role !== 'mirror' && this.#control.contentKey === null)) return
+        if (this.role === null || (this.role !== 'mirror' && this.#control.contentKey === null))
+          return
         stop()
         signal.removeEventListener('abort', abort)
         resolve()
@@ -381,8 +398,14 @@ export class Space extends Emitter<SpaceEvents> {
     const { store, storage, platform } = this.#context
     await this.#views.ready()
     this.#logs = {
-      control: await store.open(this.#nameOf(this.#context.device.publicKey, 'control'), this.#context.device),
-      content: await store.open(this.#nameOf(this.#context.device.publicKey, 'content/0'), this.#context.device)
+      control: await store.open(
+        this.#nameOf(this.#context.device.publicKey, 'control'),
+        this.#context.device
+      ),
+      content: await store.open(
+        this.#nameOf(this.#context.device.publicKey, 'content/0'),
+        this.#context.device
+      )
     }
     this.#ownLog = new OwnLog({
       control: this.#logs.control,
@@ -398,22 +421,26 @@ export class Space extends Emitter<SpaceEvents> {
     this.#ownLog.on('appended', ({ entries }) => this.#appended(entries))
     this.#ownLog.on('failed', ({ error }) => this.#writingFailed(error))
     this.#ownLog.on('recovered', () => this.#writingFailed(null))
+    this.#ownLog.on('caught-up', () => this.#caughtUp())
     await this.#feed.addOwn(this.#logs.control, 0)
     await this.#feed.addOwn(this.#logs.content, this.#views.cut.get(this.#logs.content.id) ?? 0)
     for (const core of ['control', 'content'] as const) {
       this.#sync.watch(this.#logs[core])
       this.#logs[core].on('progress', () => this.#ownProgress(this.#logs[core]))
+      this.#logs[core].on('conflict', ({ length }) => this.#forkSeen(this.#logs[core], length))
     }
+    if (this.#ownLog.isBehind) this.#trouble('lacking', behindError())
     await this.#follow()
     await this.#settle()
     const owner = this.#control.genesis.owners[0]!
     const isFounder = equalBytes(owner.signKey, this.#context.device.publicKey)
-    if (isFounder && this.#control.contentKey === null && !this.#ownLog.isBehind) await this.#found(genesis)
+    if (isFounder && this.#control.contentKey === null && !this.#ownLog.isBehind)
+      await this.#found(genesis)
   }
 
   /** Resolves when what is in the logs on this device has been delivered, as far as it can be. */
   async #settle(): Promise<void> {
-    for (let following: Promise<void> | null = null; following !== this.#following; ) {
+    for (let following: Promise<void> | null = null; following !== this.#following;) {
       following = this.#following
       await following
       await this.#feed.settled()
@@ -424,7 +451,8 @@ export class Space extends Emitter<SpaceEvents> {
   async #found(genesis: Uint8Array): Promise<void> {
     const { ring } = this.#control
     const { device, box, platform } = this.#context
-    if (this.#logs.control.length === 0) await this.#ownLog.append('control', kinds.genesis, genesis)
+    if (this.#logs.control.length === 0)
+      await this.#ownLog.append('control', kinds.genesis, genesis)
     const key = platform.randomBytes(32)
     const sealedKey = ring.sealEpochKeyTo(key, device.publicKey, box.publicKey)
     const epoch = {
@@ -447,6 +475,7 @@ export class Space extends Emitter<SpaceEvents> {
     for (const document of this.#openDocuments()) await attempt(() => document.close())
     for (const wake of this.#iterating) wake()
     this.#cancelViewFlush?.()
+    this.#cancelHeal?.()
     // Undefined where opening failed half-way.
     const ownLog = this.#ownLog as OwnLog | undefined
     await attempt(() => ownLog?.close())
@@ -520,7 +549,10 @@ export class Space extends Emitter<SpaceEvents> {
     const { ring } = this.#control
     if (log.name.core !== 'control') return ring.epochKey(keyId)
     if (equalBytes(keyId, keyIdOf(ring.spaceKey))) return ring.spaceKey
-    throw new SkeinError('BAD_SEAL', 'A control block is sealed under another key than the space key')
+    throw new SkeinError(
+      'BAD_SEAL',
+      'A control block is sealed under another key than the space key'
+    )
   }
 
   #keyFor(core: OwnCore): Uint8Array {
@@ -535,8 +567,10 @@ export class Space extends Emitter<SpaceEvents> {
   #trustChanged(): void {
     this.#following = this.#following.then(() => this.#follow())
     this.#following.catch((cause: unknown) => {
-      const error = new SkeinError('STORAGE_FAILED', 'A member’s logs could not be opened', { cause })
-      this.emit('storage', { error })
+      const error = new SkeinError('STORAGE_FAILED', 'A member’s logs could not be opened', {
+        cause
+      })
+      this.#storeFailed('members', error)
     })
   }
 
@@ -549,6 +583,7 @@ export class Space extends Emitter<SpaceEvents> {
         if (this.#lifecycle.isClosing) return
         const log = await store.open(this.#nameOf(record.signKey, core), null)
         if (this.#feed.has(log.id)) continue
+        log.on('conflict', ({ length }) => this.#forkSeen(log, length))
         this.#feed.add(log, core === 'control' ? 0 : (this.#views.cut.get(log.id) ?? 0))
         this.#sync.watch(log)
       }
@@ -557,11 +592,13 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.update()
     this.#admission.update(this.#context.connections())
     this.emit('members', { members: this.members() })
+    for (const document of this.#openDocuments()) document.mayWriteChanged()
   }
 
   #positionOf(device: Uint8Array): LogPosition {
     const lengthOf = (core: CoreName): number =>
-      this.#feed.logs.find((log) => log.name.core === core && equalBytes(log.name.device, device))?.length ?? 0
+      this.#feed.logs.find((log) => log.name.core === core && equalBytes(log.name.device, device))
+        ?.length ?? 0
     return { control: lengthOf('control'), contentCore: 0, content: lengthOf('content/0') }
   }
 
@@ -595,7 +632,7 @@ export class Space extends Emitter<SpaceEvents> {
     const views = this.#views
     return {
       clock,
-      clientId: this.#clientIdsOf(this.#me, this.#ownLog.clientCounter)[0] ?? 0,
+      clientId: () => this.#clientIdsOf(this.#me, this.#ownLog.clientCounter)[0] ?? 0,
       mayWrite: () => !this.readOnly,
       peers: () => this.peers,
       isSynced: () => this.synced,
@@ -603,7 +640,12 @@ export class Space extends Emitter<SpaceEvents> {
       append: (update) => {
         const isNamed = (views.document(id)?.name ?? '') !== ''
         const clientCounter = this.#ownLog.clientCounter
-        const body = encodeEdit({ document: id, clientCounter, name: isNamed ? null : name, update })
+        const body = encodeEdit({
+          document: id,
+          clientCounter,
+          name: isNamed ? null : name,
+          update
+        })
         return this.#ownLog.append('content', kinds.edit, body)
       },
       flush: () => this.#ownLog.flush(),
@@ -661,7 +703,9 @@ export class Space extends Emitter<SpaceEvents> {
     const { state, since, filed, bytes } = await this.#views.read(id)
     const edits: IncomingEdit[] = []
     for (const ref of since) edits.push(await this.#readEdit(ref))
-    const merged = mergedState(state, edits, (device, counter) => this.#clientIdsOf(device, counter))
+    const merged = mergedState(state, edits, (device, counter) =>
+      this.#clientIdsOf(device, counter)
+    )
     if (merged === null || this.#documentsById.has(id)) return
     await this.#views.writeState(id, filed, merged, bytes)
   }
@@ -677,7 +721,10 @@ export class Space extends Emitter<SpaceEvents> {
   #receivePresence(device: DeviceId, { document, clientCounter, update }: Presence): void {
     const clientId = presenceClientOf(update)
     if (!this.#clientIdsOf(device, clientCounter).includes(clientId)) {
-      const error = new SkeinError('BAD_ENCODING', 'Presence came under the client id of another device')
+      const error = new SkeinError(
+        'BAD_ENCODING',
+        'Presence came under the client id of another device'
+      )
       this.emit('peer-error', { device, error })
       return
     }
@@ -700,11 +747,57 @@ export class Space extends Emitter<SpaceEvents> {
   }
 
   #writingFailed(error: SkeinError | null): void {
-    this.emit('storage', { error })
+    this.#trouble('writing', error)
     for (const document of this.#openDocuments()) {
       if (error !== null) document.writingFailed(error)
       document.safetyChanged()
     }
+  }
+
+  /** Tells of a failure, and once none is left of their end. */
+  #trouble(what: Trouble, error: SkeinError | null): void {
+    if (error === null) {
+      if (!this.#troubles.delete(what) || this.#troubles.size > 0) return
+      this.#healMs = firstHealMs
+    } else this.#troubles.add(what)
+    this.emit('storage', { error })
+  }
+
+  /**
+   * The store failed, and nothing was being written to this device's log, which would have opened it again: so that is
+   * done here, less and less often while it does not help.
+   */
+  #storeFailed(what: Trouble, error: SkeinError): void {
+    this.#trouble(what, error)
+    if (this.#cancelHeal !== null || this.#lifecycle.isClosing) return
+    this.#cancelHeal = this.#context.platform.clock.after(this.#healMs, () => {
+      if (this.#troubles.size === 0) {
+        this.#cancelHeal = null
+        return
+      }
+      this.#healMs = Math.min(this.#healMs * 2, lastHealMs)
+      this.#context.reopenStore().then(
+        () => {
+          this.#cancelHeal = null
+          if (this.#lifecycle.isClosing) return
+          for (const ended of ['reading', 'members'] as const) this.#trouble(ended, null)
+          this.#trustChanged()
+          this.#flushViewsSoon()
+        },
+        (cause: unknown) => {
+          this.#cancelHeal = null
+          const failure = cause instanceof SkeinError ? cause : error
+          this.#storeFailed(what, failure)
+        }
+      )
+    })
+  }
+
+  /** What this device's logs lacked has come back: it may write again. */
+  #caughtUp(): void {
+    this.#trouble('lacking', null)
+    for (const core of ['control', 'content'] as const) this.#ownProgress(this.#logs[core])
+    for (const document of this.#openDocuments()) document.mayWriteChanged()
   }
 
   #flushViewsSoon(): void {
@@ -715,12 +808,21 @@ export class Space extends Emitter<SpaceEvents> {
       () => {
         this.#cancelViewFlush = null
         // What could not be written waits in memory, and the logs have it all the same.
-        this.#views.flush().catch(() => this.#flushViewsSoon())
+        this.#views.flush().then(
+          () => this.#trouble('views', null),
+          (cause: unknown) => {
+            const message = 'The views of documents could not be written'
+            this.#storeFailed('views', new SkeinError('STORAGE_FAILED', message, { cause }))
+          }
+        )
       }
     )
   }
 
-  #nameOf(device: Uint8Array, core: CoreName): { space: Uint8Array; device: Uint8Array; core: CoreName } {
+  #nameOf(
+    device: Uint8Array,
+    core: CoreName
+  ): { space: Uint8Array; device: Uint8Array; core: CoreName } {
     return { space: this.#control.ring.space, device, core }
   }
 }

@@ -53,6 +53,8 @@ export interface FeedOptions {
   readonly deliver: (delivered: Delivered) => void
   /** Something in a log is not as it must be; it is passed over, by every peer alike. */
   readonly onInvalid: (device: DeviceId, log: Log, seq: number, error: SkeinError) => void
+  /** Blocks that are here could not be read; reading goes on when there are more, or the store was opened again. */
+  readonly onReadFailed: (error: SkeinError) => void
   /** An entry declares another history of a log than ours. */
   readonly onForkEvidence: (log: Log, length: number) => void
   /** Lets other work run. */
@@ -71,13 +73,15 @@ interface Pending {
 export class Feed {
   readonly #options: FeedOptions
   readonly #readersById = new Map<LogId, Reader>()
-  readonly #declared: Record<OwnCore, Map<LogId, number>> = { control: new Map(), content: new Map() }
+  readonly #declared: Record<OwnCore, Map<LogId, number>> = {
+    control: new Map(),
+    content: new Map()
+  }
   #pumping = false
   #again = false
   /** Reads and deliveries under way. */
   #busy = 0
   #settled: (() => void)[] = []
-  #ownTurn: Promise<void> | null = null
   #stopped = false
 
   constructor(options: FeedOptions) {
@@ -157,17 +161,13 @@ export class Feed {
   deliverOwn(log: Log, device: DeviceId, appended: Appended): void {
     const reader = this.#readersById.get(log.id)
     if (reader === undefined) return
-    if (reader.readTo === appended.from && this.#ownTurn === null) {
+    if (reader.readTo === appended.from) {
       this.#passBy(reader, device, appended)
       return
     }
-    // Blocks before it came back from a peer and have not been read yet.
-    const turn = (this.#ownTurn ?? Promise.resolve()).then(async () => {
-      await this.readOwn(log, appended.from)
-      this.#passBy(reader, device, appended)
-      if (this.#ownTurn === turn) this.#ownTurn = null
-    })
-    this.#ownTurn = turn
+    // Blocks before it came back from a peer, or were appended again, and have not been read yet.
+    reader.ownFrom.add(appended.from)
+    void this.readOwn(log, appended.to)
   }
 
   #passBy(reader: Reader, device: DeviceId, appended: Appended): void {
@@ -183,6 +183,7 @@ export class Feed {
     const deps: Dep[] = []
     const cut = new Map<LogId, number>()
     const declared = this.#declared[core]
+    const newly: [LogId, number][] = []
     for (const { log, delivered } of this.#readersById.values()) {
       if (delivered === 0) continue
       cut.set(log.id, delivered)
@@ -191,8 +192,10 @@ export class Feed {
       const treeHash = await log.treeHashAt(delivered)
       if (treeHash === null) continue
       deps.push({ log: log.id, length: delivered, treeHash })
-      declared.set(log.id, delivered)
+      newly.push([log.id, delivered])
     }
+    // Only now: an entry that is not written for a failure in between has declared nothing.
+    for (const [log, length] of newly) declared.set(log, length)
     return { deps, cut }
   }
 
@@ -211,16 +214,30 @@ export class Feed {
     throw new SkeinError('STORAGE_DAMAGED', `Entry ${from} of log ${id} was delivered and is gone`)
   }
 
-  async #drain(reader: Reader): Promise<void> {
+  /** Reads all that is here of a log. Resolves when that is done, also where it was under way already. */
+  #drain(reader: Reader): Promise<void> {
+    reader.isWanted = true
+    reader.draining ??= this.#readAll(reader).finally(() => {
+      reader.draining = null
+    })
+    return reader.draining
+  }
+
+  async #readAll(reader: Reader): Promise<void> {
     const { log } = reader
     this.#busy++
     try {
-      while (!this.#stopped && (await reader.read())) void this.#pump()
+      while (reader.isWanted && !this.#stopped) {
+        reader.isWanted = false
+        while (!this.#stopped && (await reader.read())) void this.#pump()
+      }
       void this.#pump()
     } catch (cause) {
-      if (this.#stopped) return
-      const error = new SkeinError('STORAGE_FAILED', `Log ${log.id} could not be read`, { cause })
-      this.#options.onInvalid(toHex(log.name.device), log, reader.readTo, error)
+      // While the store is opened again nothing can be read; 'progress' tells of the end of that.
+      if (this.#stopped || !log.isAttached) return
+      this.#options.onReadFailed(
+        new SkeinError('STORAGE_FAILED', `Log ${log.id} could not be read`, { cause })
+      )
     } finally {
       this.#done()
     }
@@ -238,26 +255,36 @@ export class Feed {
     }
     this.#pumping = true
     this.#busy++
+    try {
+      await this.#deliverAll()
+    } finally {
+      this.#pumping = false
+      this.#done()
+    }
+  }
+
+  async #deliverAll(): Promise<void> {
     let sinceTurn = 0
     do {
       this.#again = false
       for (const reader of this.#readersById.values()) {
         let pending: Pending | undefined
         while (!this.#stopped && (pending = reader.queue[0]) !== undefined) {
-          const gate = pending.entry === null ? 'skip' : await this.#gate(reader, pending, pending.entry)
+          const gate =
+            pending.entry === null ? 'skip' : await this.#gate(reader, pending, pending.entry)
           if (gate === 'wait') break
           if (reader.queue[0] !== pending) continue
           reader.queue.shift()
           reader.delivered = pending.to
           this.#again = true
-          if (gate === 'deliver' && pending.entry !== null) this.#deliver(reader, pending, pending.entry)
+          if (gate === 'deliver' && pending.entry !== null)
+            this.#deliver(reader, pending, pending.entry)
           if (++sinceTurn % deliveriesATurn === 0) await this.#options.yieldTurn()
         }
-        if (reader.isPaused) void this.#drain(reader)
+        // Not while it is as full as before: it would be drained again and again without a turn between.
+        if (reader.isPaused && reader.queue.length < entriesAhead) void this.#drain(reader)
       }
     } while (this.#again && !this.#stopped)
-    this.#pumping = false
-    this.#done()
   }
 
   #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {
@@ -273,13 +300,28 @@ export class Feed {
       }
       for (const dep of entry.deps) {
         const other = this.#readersById.get(dep.log)!.log
-        if ((await other.treeHashAt(dep.length)) === dep.treeHash) continue
+        const treeHash = await this.#treeHashOf(other, dep.length)
+        if (treeHash === null) return 'wait'
+        if (treeHash === dep.treeHash) continue
         this.#options.onForkEvidence(other, dep.length)
         return 'wait'
       }
       pending.depsChecked = true
     }
     return this.#options.gate(toHex(log.name.device), log, pending.from)
+  }
+
+  /** Null while it is not to be had: then 'progress' of the log tells when to ask again. */
+  async #treeHashOf(log: Log, length: number): Promise<string | null> {
+    try {
+      return await log.treeHashAt(length)
+    } catch (cause) {
+      if (!this.#stopped && log.isAttached) {
+        const message = `The tree of log ${log.id} could not be read`
+        this.#options.onReadFailed(new SkeinError('STORAGE_FAILED', message, { cause }))
+      }
+      return null
+    }
   }
 }
 
@@ -293,9 +335,12 @@ class Reader {
   #entryFrom: number
   readonly #assembler = new EntryAssembler()
   readonly #options: FeedOptions
-  #reading = false
-  #missed = false
   isPaused = false
+  /** Someone asked to read on since the last look. */
+  isWanted = false
+  draining: Promise<void> | null = null
+  /** Where entries begin that this run appended, and that are read back all the same. */
+  readonly ownFrom = new Set<number>()
 
   readonly #isOwnLog: boolean
   /** Of an own log, only what was there at opening is read; what is appended comes by itself. */
@@ -315,7 +360,8 @@ class Reader {
    * entries of the same log that wait for something.
    */
   passBy({ from, to, entry }: Appended): boolean {
-    if (this.readTo !== from) throw new RangeError(`Entry ${from} of an own log came at ${this.readTo}`)
+    if (this.readTo !== from)
+      throw new RangeError(`Entry ${from} of an own log came at ${this.readTo}`)
     this.readTo = to
     this.#entryFrom = to
     if (this.queue.length > 0) {
@@ -328,10 +374,6 @@ class Reader {
 
   /** Reads on; true if there may be more. Never two at once. */
   async read(): Promise<boolean> {
-    if (this.#reading) {
-      this.#missed = true
-      return false
-    }
     this.isPaused = !this.#isOwnLog && this.queue.length >= entriesAhead
     const end = Math.min(
       this.log.contiguousLength,
@@ -339,16 +381,10 @@ class Reader {
       this.#isOwnLog ? this.limit : Infinity
     )
     if (this.isPaused || this.readTo >= end) return false
-    this.#reading = true
-    this.#missed = false
-    try {
-      const indexes = Array.from({ length: end - this.readTo }, (_, i) => this.readTo + i)
-      const blocks = await Promise.all(indexes.map((index) => this.log.get(index)))
-      for (const block of blocks) if (block === null || !this.#take(block)) return this.#missed
-      return true
-    } finally {
-      this.#reading = false
-    }
+    const indexes = Array.from({ length: end - this.readTo }, (_, i) => this.readTo + i)
+    const blocks = await Promise.all(indexes.map((index) => this.log.get(index)))
+    for (const block of blocks) if (block === null || !this.#take(block)) return false
+    return true
   }
 
   /** False when the block's key is not here yet. */
@@ -370,7 +406,8 @@ class Reader {
     }
     const from = this.#entryFrom
     this.#entryFrom = this.readTo
-    this.queue.push({ from, to: this.readTo, entry, depsChecked: false, isOwn: false })
+    const isOwn = this.ownFrom.delete(from)
+    this.queue.push({ from, to: this.readTo, entry, depsChecked: false, isOwn })
     return true
   }
 }

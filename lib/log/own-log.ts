@@ -3,9 +3,10 @@
  * entries are sealed for their places, made durable in the outbox with one fdatasync, and then appended.
  *
  * The outbox comes first because an append alone makes no fsync: a write-ahead tail lost with the power would open
- * silently shorter, and if a peer had it, the next append would fork the log for good. On opening, what the store lacks
- * is appended again from the outbox, byte for byte, which causes no conflict. Nothing that fails loses an entry: it
- * stays in the queue, and is tried again.
+ * silently shorter, and if a peer had it, the next append would fork the log for good. Whenever the store lacks what was
+ * written (after opening it, also again), it is appended again from the outbox, byte for byte, which causes no conflict;
+ * what the outbox has let go of comes back from a peer, and until then nothing is written. Nothing that fails loses an
+ * entry: it stays in the queue, and is tried again.
  *
  * Records in the outbox: 0 and 1, a block of the control and the content log (index: its place) · 2, a session mark
  * (index: the client counter; bytes: 1 when the session ended cleanly) · 3, a watermark (index: 0 control, 1 content;
@@ -14,7 +15,7 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { equalBytes } from '../bytes.ts'
-import { SkeinError } from '../errors.ts'
+import { SkeinError, type ErrorCode } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Outbox, OutboxRecord, Platform } from '../platform.ts'
 import { maxBodyBytes, sealEntry, type Dep, type Entry, type LogId } from './entry.ts'
@@ -25,6 +26,8 @@ const trimAtBytes = 4 * 1024 * 1024
 const maxGroupBytes = 8 * 1024 * 1024
 const firstRetryMs = 500
 const lastRetryMs = 10_000
+/** Errors that opening the store again does not mend. */
+const aboutTheLog: ReadonlySet<ErrorCode> = new Set(['LOG_BEHIND', 'LOG_FORKED'])
 
 export type OwnCore = 'control' | 'content'
 
@@ -45,6 +48,8 @@ export interface OwnLogEvents {
   failed: { error: SkeinError }
   /** Writing works again. */
   recovered: object
+  /** What the store lacked is back. */
+  'caught-up': object
 }
 
 export interface OwnLogOptions {
@@ -90,8 +95,14 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #closed = false
   /** Lengths that the logs are known to have had; below them nothing may be appended. */
   readonly #known: Record<OwnCore, number> = { control: 0, content: 0 }
-  #tail: OutboxRecord[] = []
+  /** While the store lacks entries: the blocks in the outbox, once they have been read. */
+  #tail: OutboxRecord[] | null = null
+  #recovering: Promise<void> | null = null
   #session = { counter: 0, marked: false }
+  /** Entries ever taken on, and those of them that are written. */
+  #taken = 0
+  #written = 0
+  #trimAt = trimAtBytes
 
   constructor(options: OwnLogOptions) {
     super()
@@ -113,22 +124,20 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         this.#know(coreOf(record), record.index + 1)
       }
     }
-    // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here.
+    for (const core of ['control', 'content'] as const) this.#know(core, this.#logs[core].length)
+    this.#tail = records.filter((record) => record.kind <= recordKinds.content)
+    await this.#checkEnd('control', this.#tail)
+    await this.#checkEnd('content', this.#tail)
+    await this.#recover()
+    // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here. So does one
+    // whose edits have yet to come back.
+    const isClean = session === null || (session.clean && !this.isBehind)
     this.#session = {
-      counter: session === null ? 0 : session.clean ? session.counter : session.counter + 1,
+      counter: (session?.counter ?? 0) + (isClean ? 0 : 1),
       marked: false
     }
-    this.#tail = records.filter((record) => record.kind <= recordKinds.content)
-    await this.#checkEnd('control')
-    await this.#checkEnd('content')
-    await this.#recoverTail()
     for (const core of ['control', 'content'] as const) {
-      const log = this.#logs[core]
-      if (log.length >= this.#known[core]) continue
-      log.download()
-      log.on('progress', () => {
-        void this.#recoverTail().then(() => this.#run())
-      })
+      this.#logs[core].on('progress', () => this.#recoverMaybe())
     }
   }
 
@@ -144,9 +153,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** True while the store lacks entries that this device is known to have written: they come back from a peer. */
   get isBehind(): boolean {
-    return (
-      this.#logs.control.length < this.#known.control || this.#logs.content.length < this.#known.content
-    )
+    return this.#lacks('control') || this.#lacks('content')
   }
 
   get isIdle(): boolean {
@@ -166,23 +173,22 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return new Promise((resolve, reject) => {
       const timeMs = this.#options.platform.clock.now()
       this.#queue.push({ core, kind, body, timeMs, resolve, reject })
+      this.#taken++
       this.#run()
     })
   }
 
-  /** Resolves when everything in the queue is durable; rejects when writing fails meanwhile. */
+  /** Resolves when everything in the queue now is durable; rejects when writing fails meanwhile. */
   async flush(): Promise<void> {
-    while (!this.isIdle) {
-      if (this.isBehind) {
-        throw new SkeinError(
-          'LOG_BEHIND',
-          'The store is older than what this device has written; it waits for the rest from a peer'
-        )
-      }
+    const upTo = this.#taken
+    while (this.#written < upTo) {
+      if (this.#closed) throw this.#error ?? closedError()
       this.#cancelRetry?.()
       this.#cancelRetry = null
       this.#run()
-      await this.#running
+      const running = this.#running ?? this.#recovering
+      if (running === null) throw behindError()
+      await running
       if (this.#error !== null) throw this.#error
     }
   }
@@ -201,6 +207,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     }
     this.#closed = true
     this.#cancelRetry?.()
+    await this.#running
+    await this.#recovering
     const left = [...(this.#group?.waiting ?? []), ...this.#queue]
     for (const waiting of left) waiting.reject(this.#error ?? closedError())
     this.#queue = []
@@ -211,10 +219,16 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     this.#known[core] = Math.max(this.#known[core], length)
   }
 
+  #lacks(core: OwnCore): boolean {
+    return this.#logs[core].contiguousLength < this.#known[core]
+  }
+
   /** The last block in the store must be the one that was written. */
-  async #checkEnd(core: OwnCore): Promise<void> {
+  async #checkEnd(core: OwnCore, tail: readonly OutboxRecord[]): Promise<void> {
     const log = this.#logs[core]
-    const last = this.#tail.findLast(
+    // Blocks that a peer was bringing back, and a crash stopped, are checked by their hashes.
+    if (log.contiguousLength < log.length) return
+    const last = tail.findLast(
       (record) => coreOf(record) === core && record.index === log.length - 1
     )
     if (last === undefined) return
@@ -223,11 +237,44 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       throw new SkeinError('STORAGE_DAMAGED', `Block ${last.index} of the ${core} log is missing`)
     }
     if (!equalBytes(block, last.bytes)) {
-      throw new SkeinError('LOG_FORKED', `The ${core} log has another block ${last.index} than was written`)
+      throw forkedError(core, last.index)
     }
   }
 
-  async #recoverTail(): Promise<void> {
+  /** After a change of the logs that was not written here: they may lack entries now, or no longer. */
+  #recoverMaybe(): void {
+    // A group that is being written sees to it itself, since it may be among what is lacking.
+    if (this.#group !== null || this.#running !== null || this.#recovering !== null || this.#closed)
+      return
+    // A peer that brings blocks back tells of all there are first.
+    for (const core of ['control', 'content'] as const) this.#know(core, this.#logs[core].length)
+    if (!this.isBehind && this.#tail === null) return
+    this.#recovering = this.#recover()
+      .then(
+        () => {
+          if (this.isBehind) return
+          this.#succeeded()
+          this.emit('caught-up', {})
+        },
+        (error: unknown) => this.#failed(error)
+      )
+      .finally(() => {
+        this.#recovering = null
+        // What came meanwhile has not been looked at.
+        if (this.#tail !== null && !this.isBehind) this.#recoverMaybe()
+        this.#run()
+      })
+  }
+
+  /** Appends from the outbox what the logs lack; asks peers for what it has let go of. */
+  async #recover(): Promise<void> {
+    if (!this.isBehind) {
+      this.#tail = null
+      return
+    }
+    this.#tail ??= (await this.#options.outbox.read()).filter(
+      (record) => record.kind <= recordKinds.content
+    )
     for (const core of ['control', 'content'] as const) {
       const log = this.#logs[core]
       let next = log.length
@@ -238,13 +285,16 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         next++
       }
       if (missing.length > 0) await log.append(missing)
+      if (this.#lacks(core)) log.download()
     }
-    if (!this.isBehind) this.#tail = []
+    if (!this.isBehind) this.#tail = null
   }
 
   #run(): void {
-    if (this.#running !== null || this.#closed || this.#cancelRetry !== null || this.isBehind) return
-    if (this.isIdle) return
+    if (this.#running !== null || this.#recovering !== null || this.#closed) return
+    if (this.isIdle || this.#cancelRetry !== null) return
+    // A group that was begun goes on: it recovers what the store lost meanwhile.
+    if (this.isBehind && this.#group === null) return
     this.#running = this.#write().finally(() => {
       this.#running = null
       this.#run()
@@ -263,6 +313,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       }
       await this.#appendBlocks(group)
       this.#group = null
+      this.#written += group.waiting.length
       for (const [i, waiting] of group.waiting.entries()) waiting.resolve(group.appended[i]!)
       this.emit('appended', { entries: group.appended })
       for (const core of ['control', 'content'] as const) {
@@ -270,22 +321,32 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         this.#know(core, from + list.length)
         this.#logs[core].push(from, from + list.length)
       }
-      await this.#trim()
-      if (this.#error !== null) {
-        this.#error = null
-        this.#retryMs = firstRetryMs
-        this.emit('recovered', {})
-      }
+      this.#succeeded()
     } catch (error) {
-      this.#error = asSkeinError(error)
-      this.emit('failed', { error: this.#error })
-      if (this.#closed) return
-      this.#cancelRetry = this.#options.platform.clock.after(this.#retryMs, () => {
-        this.#cancelRetry = null
-        this.#run()
-      })
-      this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2)
+      this.#failed(error)
+      return
     }
+    await this.#trim()
+  }
+
+  #succeeded(): void {
+    if (this.#error === null) return
+    this.#error = null
+    this.#retryMs = firstRetryMs
+    this.emit('recovered', {})
+  }
+
+  #failed(error: unknown): void {
+    this.#error = asSkeinError(error)
+    this.emit('failed', { error: this.#error })
+    if (this.#closed) return
+    this.#cancelRetry?.()
+    this.#cancelRetry = this.#options.platform.clock.after(this.#retryMs, () => {
+      this.#cancelRetry = null
+      this.#recoverMaybe()
+      this.#run()
+    })
+    this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2)
   }
 
   /** Takes what waits, up to a size, and seals it for its places. */
@@ -297,24 +358,34 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     const waiting: Waiting[] = []
     const appended: Appended[] = []
     let bytes = 0
-    while (this.#queue.length > 0 && bytes < maxGroupBytes) {
-      const next = this.#queue[0]!
+    for (const next of this.#queue) {
+      if (bytes >= maxGroupBytes) break
       const { from, list } = blocks[next.core]
       const at = from + list.length
-      const key = this.#options.keyFor(next.core)
-      const { deps, cut } = await this.#options.seen(next.core)
-      const entry = { kind: next.kind, timeMs: next.timeMs, deps, body: next.body }
+      let sealed: Uint8Array[]
+      let entry: Entry
+      let cut: Map<LogId, number>
       const log = this.#logs[next.core]
-      const sealed = sealEntry(entry, { ...log.name, seq: at }, key, (length) =>
-        this.#options.platform.randomBytes(length)
-      )
-      this.#queue.shift()
+      try {
+        const key = this.#options.keyFor(next.core)
+        const seen = await this.#options.seen(next.core)
+        cut = seen.cut
+        entry = { kind: next.kind, timeMs: next.timeMs, deps: seen.deps, body: next.body }
+        sealed = sealEntry(entry, { ...log.name, seq: at }, key, (length) =>
+          this.#options.platform.randomBytes(length)
+        )
+      } catch (error) {
+        // What has been sealed before it goes out; the others stay in the queue.
+        if (waiting.length === 0) throw error
+        break
+      }
       list.push(...sealed)
       cut.set(log.id, at + sealed.length)
       waiting.push(next)
       appended.push({ core: next.core, from: at, to: at + sealed.length, entry, cut })
       for (const block of sealed) bytes += block.length
     }
+    this.#queue.splice(0, waiting.length)
     return waiting.length === 0 ? null : { waiting, appended, blocks, inOutbox: false }
   }
 
@@ -333,7 +404,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   async #appendBlocks(group: Group): Promise<void> {
     try {
       await this.#appendMissing(group)
-    } catch {
+    } catch (error) {
+      if (error instanceof SkeinError && aboutTheLog.has(error.code)) throw error
       await this.#options.reopenStore()
       await this.#appendMissing(group)
     }
@@ -343,20 +415,37 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     for (const core of ['control', 'content'] as const) {
       const { from, list } = group.blocks[core]
       const log = this.#logs[core]
-      const missing = list.slice(Math.max(0, log.length - from))
+      // The store, opened again, may have lost more than what was being written.
+      if (log.length < from) await this.#recover()
+      if (log.length < from) throw behindError()
+      // Part of the group may be there: what is not of it must never pass for it.
+      const last = list[log.length - from - 1] ?? list.at(-1)
+      if (log.length > from && last !== undefined) {
+        const at = Math.min(log.length, from + list.length) - 1
+        const block = await log.get(at)
+        if (block === null || !equalBytes(block, last)) throw forkedError(core, at)
+      }
+      const missing = list.slice(log.length - from)
       if (missing.length > 0) await log.append(missing)
     }
   }
 
+  /** Lets go of what the store holds durably. Where that fails nothing is lost: the outbox grows until it works. */
   async #trim(): Promise<void> {
-    if (this.#options.outbox.byteLength < trimAtBytes) return
+    const { outbox, sync } = this.#options
+    if (outbox.byteLength < this.#trimAt) return
     const lengths = { control: this.#logs.control.length, content: this.#logs.content.length }
-    await this.#options.sync()
-    await this.#options.outbox.trim([
-      watermarkRecord(0, lengths.control),
-      watermarkRecord(1, lengths.content),
-      sessionRecord(this.#session.counter, false)
-    ])
+    try {
+      await sync()
+      await outbox.trim([
+        watermarkRecord(0, lengths.control),
+        watermarkRecord(1, lengths.content),
+        sessionRecord(this.#session.counter, false)
+      ])
+      this.#trimAt = trimAtBytes
+    } catch {
+      this.#trimAt = outbox.byteLength + trimAtBytes // Not with each group anew.
+    }
   }
 }
 
@@ -381,4 +470,15 @@ function asSkeinError(error: unknown): SkeinError {
 
 function closedError(): SkeinError {
   return new SkeinError('CLOSED', 'The log has been closed')
+}
+
+export function behindError(): SkeinError {
+  return new SkeinError(
+    'LOG_BEHIND',
+    'The store is older than what this device has written; it waits for the rest from a peer'
+  )
+}
+
+function forkedError(core: OwnCore, index: number): SkeinError {
+  return new SkeinError('LOG_FORKED', `The ${core} log has another block ${index} than was written`)
 }

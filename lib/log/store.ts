@@ -20,6 +20,10 @@ import { allowPush, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
 const hashesKept = 512
+const reserveRetryMs = 10_000
+const probeKey = new TextEncoder().encode('probe')
+/** Enough for room to be needed. */
+const probeBytes = 4096
 
 export interface LogName {
   readonly space: Uint8Array
@@ -73,6 +77,8 @@ export class Log extends Emitter<LogEvents> {
   readonly #keys: DeviceKeys | null
   readonly #clock: Clock
   #core!: Hypercore
+  /** How long the log was when the store was closed under it; null while it is attached. */
+  #lengthsBefore: { length: number; contiguous: number; bytes: number } | null = null
   #live: { destroy(): void } | null = null
   #wantsAll = false
   readonly #hashes = new Map<number, string>()
@@ -100,6 +106,7 @@ export class Log extends Emitter<LogEvents> {
     await core.ready()
     guardConflicts(core)
     this.#core = core
+    this.#lengthsBefore = null
     core.on('append', () => this.emit('progress', {}))
     core.on('download', (index) => {
       this.emit('downloaded', { index })
@@ -110,46 +117,71 @@ export class Log extends Emitter<LogEvents> {
     this.emit('progress', {})
   }
 
+  /**
+   * The store is about to be closed under the log. Until it is attached again the log has the length it had (a closed
+   * hypercore would say 0), and nothing can be read or appended.
+   * @internal
+   */
+  detach(): void {
+    if (this.#lengthsBefore !== null) return
+    this.#live?.destroy()
+    this.#live = null
+    const { length, contiguousLength: contiguous, byteLength: bytes } = this.#core
+    this.#lengthsBefore = { length, contiguous, bytes }
+  }
+
+  /** False while the store is closed under the log; 'progress' tells of the end of that. */
+  get isAttached(): boolean {
+    return this.#lengthsBefore === null
+  }
+
   /** Blocks known of, here or not. */
   get length(): number {
-    return this.#core.length
+    return this.#lengthsBefore?.length ?? this.#core.length
   }
 
   /** Blocks that are here without a gap from the first. */
   get contiguousLength(): number {
-    return this.#core.contiguousLength
+    return this.#lengthsBefore?.contiguous ?? this.#core.contiguousLength
   }
 
   get byteLength(): number {
-    return this.#core.byteLength
+    return this.#lengthsBefore?.bytes ?? this.#core.byteLength
   }
 
   /** The block, or null if it is not here. Never waits for a peer. */
-  get(index: number): Promise<Uint8Array | null> {
+  async get(index: number): Promise<Uint8Array | null> {
+    this.#assertAttached()
     return this.#core.get(index, { wait: false })
   }
 
   /** Appends to one's own log. Fails with `STORAGE_FAILED` (or the store's error), also where the store hangs. */
   async append(blocks: Uint8Array[]): Promise<void> {
+    this.#assertAttached()
     let cancel = (): void => {}
     const deadline = new Promise<never>((_, reject) => {
       cancel = this.#clock.after(appendDeadlineMs, () => {
-        reject(new SkeinError('STORAGE_FAILED', `An append did not end within ${appendDeadlineMs} ms`))
+        reject(
+          new SkeinError('STORAGE_FAILED', `An append did not end within ${appendDeadlineMs} ms`)
+        )
       })
     })
     try {
       await Promise.race([this.#core.append(blocks), deadline])
+    } catch (cause) {
+      throw storeError(`Log ${this.id} could not be written`, cause)
     } finally {
       cancel()
     }
   }
 
-  /** The first 8 bytes of the tree hash at a length, in hex; null for a length beyond what is here. */
+  /** The first 8 bytes of the tree hash at a length, in hex; null for a length beyond what is here without a gap. */
   async treeHashAt(length: number): Promise<string | null> {
     const known = this.#hashes.get(length)
     if (known !== undefined) return known
-    // Hypercore would wait for ever for a length beyond its own.
-    if (length > this.#core.length) return null
+    // Hypercore would wait, perhaps for ever, for a length beyond its own and for a last block that is not here.
+    if (length > this.contiguousLength) return null
+    this.#assertAttached()
     const treeHash = toHex((await this.#core.treeHash(length)).subarray(0, 8))
     this.#hashes.set(length, treeHash)
     if (this.#hashes.size > hashesKept) {
@@ -162,28 +194,43 @@ export class Log extends Emitter<LogEvents> {
   /** Wants every block, present and future, from whoever is connected. */
   download(): void {
     this.#wantsAll = true
-    this.#live?.destroy()
+    if (!this.isAttached || this.#live !== null) return
     this.#live = this.#core.download({ start: 0, end: -1 })
   }
 
   /** Sends blocks to connected peers unasked. */
   push(from: number, to: number): void {
+    if (!this.isAttached) return
     pushBlocks(this.#core, from, to)
   }
 
   /** Takes blocks unasked; see `push.ts` for when that is right. */
   allowPush(allow: boolean): void {
+    if (!this.isAttached) return
     allowPush(this.#core, allow)
   }
 
   /** Replicates the log over a muxer; harmless if it does so already. */
   replicate(mux: unknown): void {
+    if (!this.isAttached) return
     const { replicator } = this.#core.core
     if (!replicator.attached(mux)) replicator.attachTo(mux)
   }
 
+  /** Did fetching stop from some peer, since what came could not be written, or was wrong? */
+  get isStalled(): boolean {
+    return this.isAttached && this.#core.core.replicator.peers.some((peer) => peer.paused)
+  }
+
+  /** The same of the peer at the other end of a muxer. */
+  isStalledOn(mux: unknown): boolean {
+    if (!this.isAttached) return false
+    return this.#core.core.replicator.peers.some((peer) => peer.paused && peer.protomux === mux)
+  }
+
   /** Ends that. */
   unreplicate(mux: unknown): void {
+    if (!this.isAttached) return
     const { replicator } = this.#core.core
     if (!replicator.attached(mux)) return
     replicator.detachFrom(mux)
@@ -191,8 +238,14 @@ export class Log extends Emitter<LogEvents> {
   }
 
   async close(): Promise<void> {
+    if (!this.isAttached) return
     this.#live?.destroy()
     await this.#core.close()
+  }
+
+  #assertAttached(): void {
+    if (this.isAttached) return
+    throw new SkeinError('STORAGE_FAILED', `Log ${this.id} waits for the store to be opened again`)
   }
 }
 
@@ -203,6 +256,10 @@ export class LogStore {
   readonly #logsById = new Map<LogId, Log>()
   #corestore: Corestore | null = null
   #database: KeyValueStore | null = null
+  /** Why there is no store for now. */
+  #whyClosed: SkeinError | null = null
+  /** When to set the reserve aside again; Infinity while it is held. */
+  #reserveDueMs = Infinity
 
   constructor(storage: Storage, clock: Clock) {
     this.#storage = storage
@@ -215,21 +272,22 @@ export class LogStore {
       await corestore.ready()
     } catch (cause) {
       await corestore.close().catch(() => {}) // It never opened; the error that says why is the one to tell.
-      throw new SkeinError('STORAGE_FAILED', 'The store could not be opened', { cause })
+      throw storeError('The store could not be opened', cause)
     }
     this.#corestore = corestore
+    this.#whyClosed = null
     this.#database = corestore.storage.rocks.session()
   }
 
   /** A key-value database in the same write-ahead log as the logs: it is never ahead of them. */
   get database(): KeyValueStore {
-    if (this.#database === null) throw new SkeinError('CLOSED', 'The store is not open')
+    if (this.#database === null) throw this.#whyClosed ?? closedError()
     return this.#database
   }
 
   /** Opens a log; with `keys` it is one's own. */
   async open(name: LogName, keys: DeviceKeys | null): Promise<Log> {
-    if (this.#corestore === null) throw new SkeinError('CLOSED', 'The store is not open')
+    if (this.#corestore === null) throw this.#whyClosed ?? closedError()
     const log = new Log(name, keys, this.#clock)
     const known = this.#logsById.get(log.id)
     if (known !== undefined) return known
@@ -243,9 +301,27 @@ export class LogStore {
     await log.close()
   }
 
+  /** False before `ready`, after `close`, and where opening it again has failed so far. */
+  get isOpen(): boolean {
+    return this.#corestore !== null
+  }
+
   /** All that was written so far survives a power loss. */
-  sync(): Promise<void> {
-    return this.#storage.sync()
+  async sync(): Promise<void> {
+    await this.#storage.sync()
+    // Here since it is called now and then, and where nobody waits for a keystroke.
+    if (this.#clock.now() >= this.#reserveDueMs) await this.#restoreReserve()
+  }
+
+  /** Fails with `DISK_FULL`, `DISK_READ_ONLY` or `STORAGE_FAILED` if the store takes no writes. */
+  async probe(): Promise<void> {
+    const batch = this.database.write({ autoDestroy: true })
+    batch.tryPut(probeKey, new Uint8Array(probeBytes))
+    try {
+      await batch.flush()
+    } catch (cause) {
+      throw storeError('The store takes no writes', cause)
+    }
   }
 
   /**
@@ -254,20 +330,60 @@ export class LogStore {
    */
   async reopen(): Promise<void> {
     await this.#storage.releaseReserve()
+    for (const log of this.#logsById.values()) log.detach()
     const corestore = this.#corestore
+    const database = this.#database
     this.#corestore = null
     this.#database = null
-    await corestore?.close().catch(() => {}) // It failed, which is why it is opened again.
-    await this.ready()
-    for (const log of this.#logsById.values()) await log.attach(this.#corestore!)
-    await this.#storage.restoreReserve()
+    this.#whyClosed ??= new SkeinError('STORAGE_FAILED', 'The store is being opened again')
+    // They failed, which is why the store is opened again.
+    await database?.close().catch(() => {})
+    await corestore?.close().catch(() => {})
+    try {
+      await this.ready()
+      for (const log of this.#logsById.values()) await log.attach(this.#corestore!)
+    } catch (error) {
+      this.#whyClosed = storeError('The store could not be opened again', error)
+      throw this.#whyClosed
+    }
+    await this.#restoreReserve()
   }
 
   async close(): Promise<void> {
     const corestore = this.#corestore
+    const database = this.#database
     this.#corestore = null
-    await this.#database?.close()
     this.#database = null
-    await corestore?.close()
+    try {
+      await database?.close()
+    } finally {
+      await corestore?.close()
+    }
   }
+
+  /** On a disk that stays full there is no reserve: what room there is goes to what is being written. */
+  async #restoreReserve(): Promise<void> {
+    try {
+      await this.#storage.restoreReserve()
+      this.#reserveDueMs = Infinity
+    } catch {
+      this.#reserveDueMs = this.#clock.now() + reserveRetryMs // Tried again with a sync.
+    }
+  }
+}
+
+/** What a failure of RocksDB means: it passes the system's message on, and no code. */
+function storeError(message: string, cause: unknown): SkeinError {
+  if (cause instanceof SkeinError) return cause
+  const text = String(cause)
+  const code = /No space left|Disk quota|File too large/i.test(text)
+    ? 'DISK_FULL'
+    : /Read-only file system|Permission denied|Operation not permitted/i.test(text)
+      ? 'DISK_READ_ONLY'
+      : 'STORAGE_FAILED'
+  return new SkeinError(code, `${message}: ${text}`, { cause })
+}
+
+function closedError(): SkeinError {
+  return new SkeinError('CLOSED', 'The store is closed')
 }

@@ -27,7 +27,8 @@ export interface HoldingsOptions {
   readonly announce: (holdings: readonly Holding[]) => void
   readonly onChange: () => void
   readonly onForkEvidence: (log: Log, length: number) => void
-  readonly onError: (error: SkeinError) => void
+  /** Making durable what came failed (it is tried again), or has worked. */
+  readonly onStore: (error: SkeinError | null) => void
 }
 
 interface Held {
@@ -80,7 +81,7 @@ export class Holdings {
     let changed = false
     for (const held of this.#heldByDevice.values()) {
       const claim = held.get(log.id)
-      if (claim === undefined || claim.isVerified || claim.length > log.length) continue
+      if (claim === undefined || claim.isVerified || claim.length > log.contiguousLength) continue
       await this.#verify(log.id, claim)
       changed = true
     }
@@ -115,7 +116,9 @@ export class Holdings {
       const check = (): void => {
         if (this.#stopped) {
           done()
-          reject(new SkeinError('CLOSED', 'The space was closed before enough devices held the edits'))
+          reject(
+            new SkeinError('CLOSED', 'The space was closed before enough devices held the edits')
+          )
         } else if (this.devicesHolding(cut).length >= count) {
           done()
           resolve()
@@ -152,17 +155,24 @@ export class Holdings {
     }
     this.#isGathering = true
     try {
-      const lengths = this.#lengths().filter(([log, length]) => this.#announced.get(log.id) !== length)
+      const lengths = this.#lengths().filter(
+        ([log, length]) => this.#announced.get(log.id) !== length
+      )
       if (lengths.length > 0) {
         await this.#options.sync()
         const holdings = await this.#withHashes(lengths)
+        this.#options.onStore(null)
         for (const { log, length } of holdings) this.#announced.set(log, length)
         if (!this.#stopped) this.#options.announce(holdings)
       }
     } catch (cause) {
       if (!this.#stopped) {
-        this.#options.onError(
-          new SkeinError('STORAGE_FAILED', 'What came from others could not be made durable', { cause })
+        this.#options.onStore(
+          cause instanceof SkeinError
+            ? cause
+            : new SkeinError('STORAGE_FAILED', 'What came from others could not be made durable', {
+                cause
+              })
         )
         this.#announceAfter(retryMs)
       }
@@ -186,8 +196,10 @@ export class Holdings {
 
   async #verify(id: LogId, claim: Held): Promise<void> {
     const log = this.#options.log(id)
-    if (log === null || claim.length > log.length) return
-    if ((await log.treeHashAt(claim.length)) === claim.treeHash) claim.isVerified = true
+    // Where it cannot be told now, `recheck` will.
+    const treeHash = (await log?.treeHashAt(claim.length).catch(() => null)) ?? null
+    if (log === null || treeHash === null) return
+    if (treeHash === claim.treeHash) claim.isVerified = true
     else this.#options.onForkEvidence(log, claim.length)
   }
 

@@ -2,7 +2,7 @@
  * One space's side of all connections: which members are connected, what they hold, whether everything they hold has
  * been delivered here, and when a log may take pushed blocks.
  */
-import type { SkeinError } from '../errors.ts'
+import { SkeinError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Feed } from '../log/feed.ts'
 import type { Log } from '../log/store.ts'
@@ -11,6 +11,9 @@ import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import { Holdings, type Holding } from './holdings.ts'
 import { SpaceChannel, type Presence } from './space-channel.ts'
+
+/** How often to look, while something is lacking, whether it still comes. */
+const stallCheckMs = 1_000
 
 export interface SpaceSyncOptions {
   readonly clock: Clock
@@ -24,7 +27,10 @@ export interface SpaceSyncOptions {
   readonly onHoldings: () => void
   readonly onPresence: (device: DeviceId, presence: Presence) => void
   readonly onForkEvidence: (log: Log, length: number) => void
-  readonly onError: (error: SkeinError) => void
+  /** Fails when the store takes no writes. */
+  readonly probeStore: () => Promise<void>
+  /** What comes from others cannot be written (`null`: it can again). */
+  readonly onStore: (error: SkeinError | null) => void
 }
 
 export class SpaceSync {
@@ -37,6 +43,9 @@ export class SpaceSync {
   readonly #told = new Set<SpaceChannel>()
   #synced = false
   #isChecking = false
+  #isStoreFailing = false
+  #isStopped = false
+  #cancelStallCheck: (() => void) | null = null
 
   constructor(options: SpaceSyncOptions) {
     this.#options = options
@@ -50,7 +59,10 @@ export class SpaceSync {
       },
       onChange: options.onHoldings,
       onForkEvidence: options.onForkEvidence,
-      onError: options.onError
+      onStore: (error) => {
+        this.#isStoreFailing = error !== null
+        options.onStore(error)
+      }
     })
   }
 
@@ -126,6 +138,8 @@ export class SpaceSync {
   }
 
   stop(): void {
+    this.#isStopped = true
+    this.#cancelStallCheck?.()
     this.holdings.stop()
     for (const channel of this.#channelsByConnection.values()) channel.close()
     this.#channelsByConnection.clear()
@@ -173,6 +187,42 @@ export class SpaceSync {
     for (const log of this.#options.feed.logs) this.#gatePush(log)
     void this.holdings.receive(channel.device, holdings)
     this.checkSynced()
+    this.#checkStallSoon()
+  }
+
+  /** Hypercore stops fetching from a peer, without a word, when what came could not be written. */
+  #checkStallSoon(): void {
+    if (this.#cancelStallCheck !== null || this.#isAllHere()) return
+    this.#cancelStallCheck = this.#options.clock.after(stallCheckMs, () => {
+      void this.#checkStall().finally(() => {
+        this.#cancelStallCheck = null
+        if (!this.#isStopped) this.#checkStallSoon()
+      })
+    })
+  }
+
+  async #checkStall(): Promise<void> {
+    const stalled = this.#options.feed.logs.filter((log) => log.isStalled)
+    if (stalled.length === 0 || this.#isStoreFailing) return
+    try {
+      await this.#options.probeStore()
+    } catch (error) {
+      if (this.#isStopped || !(error instanceof SkeinError)) return
+      this.#options.onStore(error)
+      return
+    }
+    // The store takes writes, now: what stopped is begun anew with a new connection.
+    for (const { connection } of this.#admitted()) {
+      if (stalled.some((log) => log.isStalledOn(connection.mux))) connection.close()
+    }
+  }
+
+  #isAllHere(): boolean {
+    for (const [id, length] of this.#claimed) {
+      const log = this.#options.feed.log(id)
+      if (log !== null && log.contiguousLength < length) return false
+    }
+    return true
   }
 
   /**
