@@ -77,6 +77,8 @@ export interface DocumentHost {
   readonly writeState: (state: Uint8Array) => Promise<void>
   readonly bytesToMerge: () => { since: number; merged: number }
   readonly sendPresence: (update: Uint8Array) => void
+  /** Asks who of the others is present. */
+  readonly askPresence: () => void
   /** By log, everything delivered so far. */
   readonly cut: () => ReadonlyMap<LogId, number>
   readonly devicesHolding: (cut: ReadonlyMap<LogId, number>) => DeviceId[]
@@ -235,6 +237,8 @@ export class Document extends Emitter<DocumentEvents> {
       this.#presenceClientByDevice.delete(device)
       if (clientId !== undefined && this.#awareness !== null) {
         removeAwarenessStates(this.#awareness, [clientId], this)
+        // The same state comes again when the device does, under the same clock.
+        this.#awareness.meta.delete(clientId)
       }
     }
     this.emit('peers', { added, removed, peers })
@@ -246,6 +250,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** @internal Whether everything has been delivered changed. */
   syncedChanged(synced: boolean): void {
+    if (synced) this.#applyInbox()
     this.emit('synced', { synced })
   }
 
@@ -292,6 +297,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#inbox = this.#inbox.filter(({ number }) => number >= stored.filed)
     this.#awareness = new Awareness(doc)
     this.#awareness.on('update', this.#presenceChanged)
+    this.#host.askPresence()
     doc.on('subdocs', this.#subdocsChanged)
     for (const subdocument of doc.getSubdocs())
       if (subdocument.shouldLoad) this.#openSubdocument(subdocument)

@@ -145,6 +145,10 @@ export class Space extends Emitter<SpaceEvents> {
         for (const document of this.#openDocuments()) document.safetyChanged()
       },
       onPresence: (device, presence) => this.#receivePresence(device, presence),
+      presenceIn: (document) => {
+        const update = this.#documentsById.get(document)?.presence() ?? null
+        return update && { document, clientCounter: this.#ownLog.clientCounter, update }
+      },
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       probeStore: () => context.store.probe(),
       onStore: (error) => {
@@ -665,6 +669,7 @@ export class Space extends Emitter<SpaceEvents> {
         return { since: record?.bytesSince ?? 0, merged: record?.bytesMerged ?? 0 }
       },
       sendPresence: (update) => this.#sendPresence(id, update),
+      askPresence: () => this.#sync.askPresence(id),
       cut: () => this.#cut(),
       devicesHolding: (cut) => this.#sync.holdings.devicesHolding(cut),
       whenHeldBy: (cut, count, signal) => this.#sync.holdings.whenHeldBy(cut, count, signal),

@@ -26,7 +26,9 @@ export const waitMs = 20_000
 export interface MuxChannel {
   /** 'skein/space/1', 'skein/pair/1', or 'hypercore/alpha': one for each log. */
   readonly protocol: string
+  /** By both sides. */
   readonly opened: boolean
+  readonly closed: boolean
   readonly messages: { send(bytes: Uint8Array): boolean; onmessage(bytes: Uint8Array): void }[]
 }
 
@@ -81,10 +83,10 @@ export class Device implements AsyncDisposable {
     return stream
   }
 
-  /** The channels to another device that are open. */
+  /** The channels to another device, those too that only this side has opened. */
   channelsTo(other: Device): MuxChannel[] {
     const channels = Protomux.from(this.streamTo(other)) as unknown as Iterable<MuxChannel>
-    return [...channels].filter((channel) => channel.opened)
+    return [...channels].filter((channel) => !channel.closed)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,6 +4,7 @@
  *     channel   := protomux 'skein/space/1', id = keyed hash of the handshake under the space key
  *     0 holds   := (log(8) • varUint(length) • treeHash(8))*
  *     1 presence := document(8) • varUint(client counter) • awareness update
+ *     2 asks    := document(8)          // who is present there? Asked by who has just opened it
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -41,6 +42,8 @@ export interface SpaceChannelHost {
   readonly onAdmitted: (channel: SpaceChannel) => void
   readonly onHolds: (channel: SpaceChannel, holdings: readonly Holding[]) => void
   readonly onPresence: (channel: SpaceChannel, presence: Presence) => void
+  /** This device's presence in a document, for a member that asks. */
+  readonly presenceIn: (document: string) => Presence | null
   readonly onClosed: (channel: SpaceChannel) => void
 }
 
@@ -62,9 +65,13 @@ export class SpaceChannel {
       protocol,
       id: spaceChannelId(host.spaceKey, connection.stream.handshakeHash),
       maxMessageBytes,
-      messages: [(bytes) => this.#onHolds(bytes), (bytes) => this.#onPresence(bytes)],
+      messages: [
+        (bytes) => this.#onHolds(bytes),
+        (bytes) => this.#onPresence(bytes),
+        (bytes) => this.#onAsked(bytes)
+      ],
       onOpen: () => this.update(),
-      onClose: () => this.#closed()
+      onClose: () => this.#dismiss()
     })
   }
 
@@ -80,6 +87,10 @@ export class SpaceChannel {
   update(): void {
     if (!this.#channel.isOpen) return
     if (!this.#host.isMember(this.device)) {
+      if (this.#isAdmitted) {
+        this.#acknowledgeLeave()
+        this.#dismiss()
+      }
       this.#attachNewerControl()
       return
     }
@@ -106,16 +117,36 @@ export class SpaceChannel {
     this.#channel.send(1, encoding.toUint8Array(encoder))
   }
 
-  close(): void {
-    this.#channel.close()
-    for (const log of this.#host.logs()) log.unreplicate(this.connection.mux)
+  askPresence(document: string): void {
+    this.#channel.send(2, fromHex(document))
   }
 
-  #closed(): void {
+  close(): void {
+    this.#channel.close()
+    this.#detach()
+  }
+
+  /** Who leaves waits to hear that somebody holds its last entries; it hears of its own logs alone. */
+  #acknowledgeLeave(): void {
+    const logs = this.#host.logs().filter(({ name }) => toHex(name.device) === this.device)
+    const isOfIts = ({ log }: Holding): boolean => logs.some(({ id }) => id === log)
+    this.#host.holdings().then(
+      (holdings) => this.sendHoldings(holdings.filter(isOfIts)),
+      () => {} // It does not wait for ever.
+    )
+  }
+
+  /** The channel was closed, or its device is a member no longer: what was attached must not go on. */
+  #dismiss(): void {
+    this.#detach()
     this.#isAdmitted = false
     this.hasHoldings = false
     this.#claimed = []
     this.#host.onClosed(this)
+  }
+
+  #detach(): void {
+    for (const log of this.#host.logs()) log.unreplicate(this.connection.mux)
   }
 
   #onHolds(bytes: Uint8Array): void {
@@ -127,17 +158,30 @@ export class SpaceChannel {
   }
 
   #onPresence(bytes: Uint8Array): void {
-    if (!this.#isAdmitted || bytes.length > maxPresenceBytes) return
-    const second = Math.floor(this.#host.now() / 1000)
-    if (second !== this.#presenceSecond) this.#presenceCount = 0
-    this.#presenceSecond = second
-    if (++this.#presenceCount > maxPresenceRate) return
+    if (bytes.length > maxPresenceBytes || !this.#isWithinRate()) return
     const presence = decodeAll(bytes, 'presence message', (decoder) => ({
       document: toHex(decoding.readUint8Array(decoder, 8)),
       clientCounter: decoding.readVarUint(decoder),
       update: decoding.readTailAsUint8Array(decoder)
     }))
     this.#host.onPresence(this, presence)
+  }
+
+  #onAsked(bytes: Uint8Array): void {
+    if (!this.#isWithinRate()) return
+    const document = decodeAll(bytes, 'question who is present', (decoder) =>
+      toHex(decoding.readUint8Array(decoder, 8))
+    )
+    const presence = this.#host.presenceIn(document)
+    if (presence !== null) this.sendPresence(presence)
+  }
+
+  /** What concerns presence is bounded, and dropped beyond that. */
+  #isWithinRate(): boolean {
+    const second = Math.floor(this.#host.now() / 1000)
+    if (second !== this.#presenceSecond) this.#presenceCount = 0
+    this.#presenceSecond = second
+    return this.#isAdmitted && ++this.#presenceCount <= maxPresenceRate
   }
 
   #attachNewerControl(): void {

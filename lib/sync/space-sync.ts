@@ -26,6 +26,7 @@ export interface SpaceSyncOptions {
   readonly onSynced: (synced: boolean) => void
   readonly onHoldings: () => void
   readonly onPresence: (device: DeviceId, presence: Presence) => void
+  readonly presenceIn: (document: string) => Presence | null
   readonly onForkEvidence: (log: Log, length: number) => void
   /** Fails when the store takes no writes. */
   readonly probeStore: () => Promise<void>
@@ -37,8 +38,8 @@ export class SpaceSync {
   readonly holdings: Holdings
   readonly #options: SpaceSyncOptions
   readonly #channelsByConnection = new Map<PeerConnection, SpaceChannel>()
-  /** By log, the greatest length that some connected member has said it holds. */
-  readonly #claimed = new Map<LogId, number>()
+  /** What each connected member has said it holds, the greatest length by log. */
+  readonly #claimsByChannel = new Map<SpaceChannel, Map<LogId, number>>()
   readonly #pushed = new Set<Log>()
   readonly #told = new Set<SpaceChannel>()
   #synced = false
@@ -103,6 +104,7 @@ export class SpaceSync {
       onAdmitted: () => this.#admittedOne(channel),
       onHolds: (_, holdings) => this.#onHolds(channel, holdings),
       onPresence: (_, presence) => options.onPresence(channel.device, presence),
+      presenceIn: options.presenceIn,
       onClosed: () => this.#left(channel)
     })
     this.#channelsByConnection.set(connection, channel)
@@ -119,6 +121,10 @@ export class SpaceSync {
 
   sendPresence(presence: Presence): void {
     for (const channel of this.#admitted()) channel.sendPresence(presence)
+  }
+
+  askPresence(document: string): void {
+    for (const channel of this.#admitted()) channel.askPresence(document)
   }
 
   /** Soon: many deliveries are looked at together. */
@@ -143,6 +149,21 @@ export class SpaceSync {
     this.holdings.stop()
     for (const channel of this.#channelsByConnection.values()) channel.close()
     this.#channelsByConnection.clear()
+  }
+
+  /** By log, the greatest length that some connected member has said it holds. */
+  get #claimed(): Map<LogId, number> {
+    const claimed = new Map<LogId, number>()
+    for (const claims of this.#claimsByChannel.values()) {
+      for (const [log, length] of claims) claimed.set(log, Math.max(claimed.get(log) ?? 0, length))
+    }
+    return claimed
+  }
+
+  #claimOf(log: LogId): number {
+    let length = 0
+    for (const claims of this.#claimsByChannel.values()) length = Math.max(length, claims.get(log) ?? 0)
+    return length
   }
 
   #admitted(): SpaceChannel[] {
@@ -172,7 +193,7 @@ export class SpaceSync {
 
   #left(channel: SpaceChannel): void {
     if (!this.#told.delete(channel)) return
-    this.#claimed.clear()
+    this.#claimsByChannel.delete(channel)
     for (const log of this.#options.feed.logs) this.#gatePush(log)
     // A second connection to the same device may be there still: of two, one is given up.
     const isGone = ![...this.#told].some(({ device }) => device === channel.device)
@@ -181,9 +202,9 @@ export class SpaceSync {
   }
 
   #onHolds(channel: SpaceChannel, holdings: readonly Holding[]): void {
-    for (const { log, length } of holdings) {
-      this.#claimed.set(log, Math.max(this.#claimed.get(log) ?? 0, length))
-    }
+    let claims = this.#claimsByChannel.get(channel)
+    if (claims === undefined) this.#claimsByChannel.set(channel, (claims = new Map()))
+    for (const { log, length } of holdings) claims.set(log, Math.max(claims.get(log) ?? 0, length))
     for (const log of this.#options.feed.logs) this.#gatePush(log)
     void this.holdings.receive(channel.device, holdings)
     this.checkSynced()
@@ -234,7 +255,7 @@ export class SpaceSync {
     const admitted = this.#admitted()
     const isLevel =
       admitted.every((channel) => channel.hasHoldings) &&
-      log.contiguousLength >= Math.max(1, log.length, this.#claimed.get(log.id) ?? 0)
+      log.contiguousLength >= Math.max(1, log.length, this.#claimOf(log.id))
     const allow = admitted.length > 0 && isLevel
     if (allow === this.#pushed.has(log)) return
     if (allow) this.#pushed.add(log)
