@@ -37,6 +37,8 @@ export interface HyperswarmOptions {
 
 /** A connection on which nothing has come for so long, keep-alives included, is dead. */
 const SILENCE_MS = 20_000
+/** The same for the first bytes. */
+const FIRST_BYTES_MS = 4_000
 /** Waits between searches while a device is missed: doubling from the first to the last. */
 const FIRST_WAIT_MS = 400
 const LAST_WAIT_MS = 30_000
@@ -214,9 +216,13 @@ class HyperswarmTransport extends Emitter<{ connection: Connection }> implements
       this.#searchIn(Math.min(FIRST_WAIT_MS * 2 ** (acquaintance.losses - 1), LAST_WAIT_MS))
     })
     stream.setTimeout(SILENCE_MS)
-    // A device that was killed and is back dials, and Hyperswarm lets it replace the dead connection only if that one
-    // has carried bytes both ways. Else the device with the smaller key waits 14 s for the time-out.
+    // Each side says something at once. Hyperswarm lets a device that was killed and is back replace its dead connection
+    // only if that one has carried bytes both ways, and one that carries none is half open: both would take 14 s.
     stream.sendKeepAlive()
+    const firstBytes = setTimeout(() => {
+      if (stream.rawBytesRead === 0) stream.destroy(new Error('Nothing came over the connection'))
+    }, FIRST_BYTES_MS)
+    stream.on('close', () => clearTimeout(firstBytes))
     this.emit('connection', { stream })
   }
 

@@ -168,6 +168,7 @@ declare module '@hyperswarm/secret-stream' {
     readonly isInitiator: boolean
     readonly destroyed: boolean
     readonly opened: Promise<boolean>
+    readonly rawBytesRead: number
     setKeepAlive(intervalMs: number): void
     sendKeepAlive(): void
     setTimeout(silenceMs: number): void
