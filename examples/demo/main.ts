@@ -1,0 +1,78 @@
+/**
+ * `npm start`: shows Skein at work on one machine with nothing set up. Exits with 0 only if everything came out right.
+ */
+import { parseArgs } from 'node:util'
+import { show } from './screen.ts'
+import { Stage } from './stage.ts'
+import { Story } from './story.ts'
+import { summaryOf } from './summary.ts'
+
+const help = `Skein at work: devices that write together with no server, on this machine alone.
+
+  npm start                      three devices write, part, meet again; one is killed and comes back
+  npm start -- --trace FILE      replay a recorded history, one device per author
+
+  --kill     with --trace: kill one author's process in the middle, and start it again
+  --keep     leave the devices' folders there
+  --fast     no pauses
+  --help     this
+
+It exits with 0 only if all devices hold the same text in the end, and no acknowledged edit is missing.
+FILE is a history of https://github.com/josephg/editing-traces, gzipped or not; one lies in
+test/fixtures/friendsforever.json.gz
+`
+
+const options = readOptions()
+if (options === null) process.exit(2)
+if (options.help) {
+  console.log(help)
+  process.exit(0)
+}
+
+const stage = await Stage.open({ keep: options.keep })
+const story = new Story(stage, {
+  isFast: options.fast,
+  spoiler: process.env['SKEIN_DEMO_SPOILER']
+})
+const endShow = show(story.board)
+const stop = async (code: number): Promise<never> => {
+  endShow()
+  await stage.close()
+  process.exit(code)
+}
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129]
+] as const) {
+  process.on(signal, () => void stop(code))
+}
+
+try {
+  const outcome = await story.run()
+  endShow()
+  console.log(summaryOf(outcome, story.board.actors, options.keep ? stage.folder : null))
+  await stop(outcome.problems.length === 0 ? 0 : 1)
+} catch (error) {
+  endShow()
+  console.log(`\n✗ ${(error as Error).message}`)
+  await stop(1)
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        trace: { type: 'string' },
+        kill: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        fast: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false }
+      }
+    })
+    return values
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${help}`)
+    return null
+  }
+}
