@@ -35,6 +35,7 @@ pacing('saved() cuts a wait short, and what arrived meanwhile is applied', async
     bytesToMerge: () => ({ since: 0, merged: 0 }),
     devicesHolding: () => [],
     sendPresence: () => {},
+    askPresence: () => {},
     onClosed: () => {}
   }
   await using document = new Document('note', undefined, host as unknown as DocumentHost)
