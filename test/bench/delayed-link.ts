@@ -15,6 +15,7 @@ import { median, pause, scratch } from './measure.ts'
 
 const delayMs = 50
 const gapMs = 250
+const warmUpGapMs = 20
 const blockBytes = 137
 
 export interface DelayedLinkResult {
@@ -43,10 +44,11 @@ export async function delayedLink(edits: number): Promise<DelayedLinkResult> {
   const links = [new SkeinLink(ours), new SkeinLink(theirs)] as const
   const bare = await bareLinks(folder.path)
   // Everything has been exchanged once.
-  await ways(links[0], links[1], 3)
-  await ways(links[1], links[0], 3)
+  await ways(links[0], links[1], 3, warmUpGapMs)
+  await ways(links[1], links[0], 3, warmUpGapMs)
   await Promise.all([ours.whenSynced(), theirs.whenSynced()])
-  for (const name of ['live', 'push'] as const) await ways(bare.alice[name], bare.bob[name], 3)
+  for (const name of ['live', 'push'] as const)
+    await ways(bare.alice[name], bare.bob[name], 3, warmUpGapMs)
   bare.bob.push.allowPush(true)
 
   for (const wires of [network, bare.network]) wires.setDelay(delayMs)
@@ -81,10 +83,10 @@ export async function delayedLink(edits: number): Promise<DelayedLinkResult> {
 }
 
 /** How long each of some edits takes from one end to the other. */
-async function ways(from: Link, to: Link, count: number): Promise<number[]> {
+async function ways(from: Link, to: Link, count: number, everyMs = gapMs): Promise<number[]> {
   for (let i = 0; i < count; i++) {
     from.write()
-    if (i < count - 1) await pause(gapMs)
+    if (i < count - 1) await pause(everyMs)
   }
   const arrived = eventually(() => to.arrivals === count, { deadlineMs: 10_000 })
   await deadline(arrived, 11_000, `${count} edits`)

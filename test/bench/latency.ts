@@ -12,7 +12,7 @@ import { nowMs, pause, scratch, spread, type Spread } from './measure.ts'
 
 const names = ['skein', 'live', 'push'] as const
 const gapMs = 20
-const aBlock = 25
+const longestBlock = 25
 
 export type ByLink = Record<LinkName, Spread>
 
@@ -27,6 +27,7 @@ export interface LatencyResult {
 }
 
 export async function latency(edits: number): Promise<LatencyResult> {
+  const aBlock = Math.min(edits, longestBlock)
   await using folder = await scratch()
   const dht = await runDht()
   try {
@@ -42,13 +43,13 @@ export async function latency(edits: number): Promise<LatencyResult> {
     await alice.call('linkBare', { folder: folders[0], bootstrap, other: keys[1] })
     await bob.call('linkBare', { folder: folders[1], bootstrap, other: keys[0] })
     for (const child of [alice, bob]) await child.call('linkSkein')
-    const blockBytes = await warmUp(alice, bob)
+    const blockBytes = await warmUp(alice, bob, aBlock)
 
     const spaced = empty()
     const pingPong = empty()
     const disk: number[] = []
     for (let done = 0; done < edits; done += aBlock) {
-      disk.push(...(await syncs(join(folder.path, 'disk'), blockBytes)))
+      disk.push(...(await syncs(join(folder.path, 'disk'), blockBytes, aBlock)))
       for (const link of names) {
         await alice.call('type', { link, count: aBlock, gapMs })
         await bob.call('arrivals', { link, count: aBlock })
@@ -75,9 +76,8 @@ export async function latency(edits: number): Promise<LatencyResult> {
 }
 
 /** Some edits on each link, both ways; gives the bare links blocks of the size that Skein's have. */
-async function warmUp(alice: Child, bob: Child): Promise<number> {
-  const count = 20
-  await type(alice, bob, 'skein', 5)
+async function warmUp(alice: Child, bob: Child, count: number): Promise<number> {
+  await type(alice, bob, 'skein', count)
   await alice.call('saved')
   const before = await alice.call('logBytes')
   await type(alice, bob, 'skein', 1)
@@ -94,10 +94,10 @@ async function warmUp(alice: Child, bob: Child): Promise<number> {
   return blockBytes
 }
 
-async function syncs(path: string, bytes: number): Promise<number[]> {
+async function syncs(path: string, bytes: number, count: number): Promise<number[]> {
   const file = await open(path, 'a')
   const times: number[] = []
-  for (let i = 0; i < aBlock; i++) {
+  for (let i = 0; i < count; i++) {
     const startedAt = nowMs()
     await file.write(new Uint8Array(bytes))
     await file.datasync()
