@@ -20,7 +20,7 @@ import type { Clock } from './platform.ts'
 import { Changes, leaveMarksUntidied } from './log/changes.ts'
 import type { LogId } from './log/entry.ts'
 import type { Appended } from './log/own-log.ts'
-import { validateUpdate } from './trust/validate.ts'
+import { heldBy, validateUpdate } from './trust/validate.ts'
 import type { DeviceId } from './trust/members.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
 import type { StoredDocument } from './views/view-store.ts'
@@ -379,14 +379,21 @@ export class Document extends Emitter<DocumentEvents> {
       this.#applyInboxSoon()
     }
     const { clientId } = this.#changes
+    const held = heldBy(this.doc)
     for (;;) {
       const clockBefore = this.#changes.loggedClock
-      const update = this.#changes.take()
+      let update: Uint8Array | null
+      try {
+        update = this.#changes.take()
+      } catch (cause) {
+        this.#fail('The document holds a value that cannot be encoded', cause)
+        return
+      }
       if (update === null) return
       const result = validateUpdate(update, {
         clientId,
-        clockOf: (client) =>
-          client === clientId ? clockBefore : Y.getState(this.doc.store, client)
+        ...held,
+        clockOf: (client) => (client === clientId ? clockBefore : held.clockOf(client))
       })
       if (result.verdict !== 'apply') {
         const why = result.verdict === 'refuse' ? result.reason : 'it refers to what is not here'
@@ -437,11 +444,12 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   /** From here on nothing is logged: better a loud stop than entries that every peer refuses. */
-  #fail(message: string): void {
+  #fail(message: string, cause?: unknown): void {
     if (this.#failure !== null) return
     this.#failure = new SkeinError(
       'EDIT_INVALID',
-      `${message}; close the document and open it again`
+      `${message}; close the document and open it again`,
+      { cause }
     )
     this.emit('error', { error: this.#failure })
     this.safetyChanged()

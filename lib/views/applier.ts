@@ -6,7 +6,7 @@
 import * as Y from 'yjs'
 import { SkeinError } from '../errors.ts'
 import type { EntryRef } from '../log/feed.ts'
-import { validateUpdate } from '../trust/validate.ts'
+import { heldBy, validateUpdate } from '../trust/validate.ts'
 import type { DeviceId } from '../trust/members.ts'
 
 export interface IncomingEdit {
@@ -50,13 +50,15 @@ export class Applier {
 
   #take(edit: IncomingEdit): void {
     const clientIds = this.#options.clientIdsOf(edit.device, edit.clientCounter)
-    const queue = clientIds.map((id) => this.#waitingByClient.get(id)).find((list) => list !== undefined)
+    const queue = clientIds
+      .map((id) => this.#waitingByClient.get(id))
+      .find((list) => list !== undefined)
     if (queue !== undefined) queue.push(edit)
     else if (this.#tryApply(edit, clientIds)) this.#retryWaiting()
   }
 
   #retryWaiting(): void {
-    for (let progress = this.isWaiting; progress; ) {
+    for (let progress = this.isWaiting; progress;) {
       progress = false
       for (const [client, queue] of [...this.#waitingByClient]) {
         this.#waitingByClient.delete(client)
@@ -77,7 +79,7 @@ export class Applier {
     for (const clientId of clientIds) {
       const result = validateUpdate(edit.update, {
         clientId,
-        clockOf: (client) => Y.getState(doc.store, client)
+        ...heldBy(doc)
       })
       if (result.verdict === 'apply') {
         Y.applyUpdate(doc, edit.update, origin)
