@@ -2,9 +2,9 @@
  * A `Y.Doc` kept in the logs; behaves as a Yjs provider. It is changed by its user, or by edits that the feed delivered
  * and the validator let pass, and by nothing else: no transport touches a document, no document knows a transport.
  *
- * Pacing: an edit that comes alone leaves at once. While edits come faster than they are written, they leave together,
- * one group each 100 ms, and what others wrote is applied between groups: otherwise two people typing at once would
- * make an entry of every keystroke.
+ * Pacing: an edit that comes alone leaves at once; what comes while it is being written leaves together after that. Once
+ * edits have outrun the writing a few times in a row, they leave one group each 100 ms, and what others wrote is applied
+ * between groups: otherwise two machines at full speed would make an entry of every keystroke.
  */
 import * as Y from 'yjs'
 import {
@@ -26,6 +26,8 @@ import { Applier, type IncomingEdit } from './views/applier.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
 const groupMs = 100
+/** Groups in a row that edits overtook, from which on they leave at that pace. */
+const sustainedAt = 3
 const mergeAtBytes = 64 * 1024
 
 export interface DocumentEvents {
@@ -102,12 +104,15 @@ export class Document extends Emitter<DocumentEvents> {
   #changes: Changes | null = null
   #inbox: { number: number; edit: IncomingEdit }[] = []
   #inboxScheduled = false
+  #hasAppliedInTurn = false
   #flushScheduled = false
   #cancelPaced: (() => void) | null = null
   #lastGroupMs = 0
   #inFlight = 0
-  /** Edits came while the last group was being written: they come faster than they are written. */
-  #isBurst = false
+  /** Edits came while the group in flight was being written. */
+  #isOvertaken = false
+  /** In how many groups in a row that was so. */
+  #overtakes = 0
   #failure: SkeinError | null = null
   #cut: ReadonlyMap<LogId, number> | null = null
   #safety: Safety = { durable: true, devices: [] }
@@ -345,14 +350,16 @@ export class Document extends Emitter<DocumentEvents> {
       this.safetyChanged()
       return
     }
-    if (this.#inFlight > 0) this.#isBurst = true
-    this.#schedule()
+    // What overtakes the writing leaves together when that has ended.
+    if (this.#inFlight > 0) this.#isOvertaken = true
+    else this.#schedule()
     this.safetyChanged()
   }
 
   #schedule(): void {
     if (this.#flushScheduled || this.#cancelPaced !== null) return
-    const waitMs = this.#isBurst ? this.#lastGroupMs + groupMs - this.#host.clock.now() : 0
+    const isSustained = this.#overtakes >= sustainedAt
+    const waitMs = isSustained ? this.#lastGroupMs + groupMs - this.#host.clock.now() : 0
     // A clock that was set back must not hold an edit for longer than a group takes.
     if (waitMs > 0) {
       this.#cancelPaced = this.#host.clock.after(Math.min(waitMs, groupMs), () => {
@@ -405,13 +412,13 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   #append(update: Uint8Array): void {
-    this.#isBurst = false
     this.#lastGroupMs = this.#host.clock.now()
     this.#inFlight++
     this.#host.append(update).then(
       ({ cut }) => {
         this.#inFlight--
         this.#cut = cut
+        if (this.#inFlight === 0) this.#written()
         this.safetyChanged()
         this.#persistMaybe()
       },
@@ -427,10 +434,27 @@ export class Document extends Emitter<DocumentEvents> {
   #applyInboxSoon(): void {
     if (this.#inboxScheduled) return
     this.#inboxScheduled = true
-    this.#host.clock.soon(() => {
+    const apply = (): void => {
       this.#inboxScheduled = false
       if (this.#cancelPaced === null) this.#applyInbox()
+    }
+    // One that comes alone is applied at once, more in one turn of the event loop together.
+    if (this.#hasAppliedInTurn) {
+      this.#host.clock.soon(apply)
+      return
+    }
+    this.#hasAppliedInTurn = true
+    this.#host.clock.soon(() => {
+      this.#hasAppliedInTurn = false
     })
+    queueMicrotask(apply)
+  }
+
+  /** Counts groups in a row that edits overtook, and lets go what has gathered. */
+  #written(): void {
+    this.#overtakes = this.#isOvertaken ? this.#overtakes + 1 : 0
+    this.#isOvertaken = false
+    if (this.#changes?.dirty === true) this.#schedule()
   }
 
   #applyInbox(): void {

@@ -22,6 +22,7 @@ export interface HoldingsOptions {
   readonly clock: Clock
   readonly logs: () => readonly Log[]
   readonly log: (id: LogId) => Log | null
+  readonly isOwn: (log: Log) => boolean
   readonly sync: () => Promise<void>
   /** Tells every connected member. */
   readonly announce: (holdings: readonly Holding[]) => void
@@ -159,7 +160,8 @@ export class Holdings {
         ([log, length]) => this.#announced.get(log.id) !== length
       )
       if (lengths.length > 0) {
-        await this.#options.sync()
+        // What this device wrote itself is durable in its outbox.
+        if (lengths.some(([log]) => !this.#options.isOwn(log))) await this.#options.sync()
         const holdings = await this.#withHashes(lengths)
         this.#options.onStore(null)
         for (const { log, length } of holdings) this.#announced.set(log, length)

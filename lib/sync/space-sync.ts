@@ -54,6 +54,7 @@ export class SpaceSync {
       clock: options.clock,
       logs: () => options.feed.logs,
       log: (id) => options.feed.log(id),
+      isOwn: options.isOwn,
       sync: options.syncStore,
       announce: (holdings) => {
         for (const channel of this.#admitted()) channel.sendHoldings(holdings)
@@ -162,7 +163,8 @@ export class SpaceSync {
 
   #claimOf(log: LogId): number {
     let length = 0
-    for (const claims of this.#claimsByChannel.values()) length = Math.max(length, claims.get(log) ?? 0)
+    for (const claims of this.#claimsByChannel.values())
+      length = Math.max(length, claims.get(log) ?? 0)
     return length
   }
 
