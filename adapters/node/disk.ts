@@ -4,10 +4,12 @@
  *
  * A missing file is no failure: `open` gives null and `list` nothing. Files are made for their owner alone.
  */
-import { constants } from 'node:fs'
+import { constants, writeSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SkeinError, type ErrorCode } from '../../lib/errors.ts'
+
+const smallWriteBytes = 64 * 1024
 
 export interface Disk {
   /** Opens a file that exists, for reading and writing. */
@@ -106,12 +108,17 @@ class NodeFile implements DiskFile {
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let at = 0
     while (at < bytes.length) {
-      const { bytesWritten } = await guard(
-        this.#path,
-        this.#handle.write(bytes, at, bytes.length - at, position + at)
-      )
-      at += bytesWritten
+      at += await guard(this.#path, this.#writeSome(bytes.subarray(at), position + at))
     }
+  }
+
+  /** A small write only copies into the system's cache: a trip to a thread would cost more than it. */
+  async #writeSome(bytes: Uint8Array, position: number): Promise<number> {
+    if (bytes.length <= smallWriteBytes) {
+      return writeSync(this.#handle.fd, bytes, 0, bytes.length, position)
+    }
+    const { bytesWritten } = await this.#handle.write(bytes, 0, bytes.length, position)
+    return bytesWritten
   }
 
   truncate(length: number): Promise<void> {

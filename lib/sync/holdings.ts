@@ -8,7 +8,9 @@ import type { LogId } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
 import type { DeviceId } from '../trust/members.ts'
 
-const gatherMs = 20
+const gatherMs = 10
+/** Between announcements while things keep coming: each costs a sync, which holds up what is being written. */
+const paceMs = 100
 const retryMs = 1_000
 
 /** A log's length as held by a device; treeHash: 8 bytes in hex. */
@@ -45,6 +47,7 @@ export class Holdings {
   readonly #waiters = new Set<() => void>()
   #cancel: (() => void) | null = null
   #isGathering = false
+  #announcedAtMs = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(options: HoldingsOptions) {
@@ -53,7 +56,10 @@ export class Holdings {
 
   /** Something came: syncs it and tells the others, soon. */
   changed(): void {
-    this.#announceAfter(gatherMs)
+    const sinceMs = this.#options.clock.now() - this.#announcedAtMs
+    // A clock that was set back must not hold an announcement for longer than that.
+    const waitMs = sinceMs >= 0 && sinceMs < paceMs ? paceMs - sinceMs : 0
+    this.#announceAfter(Math.max(gatherMs, waitMs))
   }
 
   /** Everything held here, durably: what a newly connected device is told. */
@@ -160,6 +166,7 @@ export class Holdings {
         ([log, length]) => this.#announced.get(log.id) !== length
       )
       if (lengths.length > 0) {
+        this.#announcedAtMs = this.#options.clock.now()
         // What this device wrote itself is durable in its outbox.
         if (lengths.some(([log]) => !this.#options.isOwn(log))) await this.#options.sync()
         const holdings = await this.#withHashes(lengths)
