@@ -67,6 +67,7 @@ declare module 'hypercore' {
     readonly fork: number
     readonly writable: boolean
     readonly closed: boolean
+    readonly state: { readonly length: number; hash(): Uint8Array }
     readonly peers: Peer[]
     readonly core: Core
     ready(): Promise<void>

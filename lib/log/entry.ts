@@ -280,6 +280,13 @@ function decodeFragment(plain: Uint8Array): Fragment {
     for (const byte of readBytes(decoder, plain.length - decoder.pos)) {
       if (byte !== 0) throw new RangeError('Padding is not zero')
     }
-    return { kind, timeMs, deps, body, goesOn: (flags & goesOn) > 0, continues: (flags & continues) > 0 }
+    return {
+      kind,
+      timeMs,
+      deps,
+      body,
+      goesOn: (flags & goesOn) > 0,
+      continues: (flags & continues) > 0
+    }
   })
 }

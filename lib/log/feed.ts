@@ -268,7 +268,6 @@ export class Feed {
     do {
       this.#again = false
       for (const reader of this.#readersById.values()) {
-        const before = reader.delivered
         let pending: Pending | undefined
         while (!this.#stopped && (pending = reader.queue[0]) !== undefined) {
           const gate =
@@ -282,8 +281,6 @@ export class Feed {
             this.#deliver(reader, pending, pending.entry)
           if (++sinceTurn % deliveriesATurn === 0) await this.#options.yieldTurn()
         }
-        // The next own entry will name this length: its hash is at hand then. If not, it is asked for again there.
-        if (reader.delivered !== before) reader.log.treeHashAt(reader.delivered).catch(() => {})
         // Not while it is as full as before: it would be drained again and again without a turn between.
         if (reader.isPaused && reader.queue.length < entriesAhead) void this.#drain(reader)
       }

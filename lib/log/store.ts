@@ -107,7 +107,11 @@ export class Log extends Emitter<LogEvents> {
     guardConflicts(core)
     this.#core = core
     this.#lengthsBefore = null
-    core.on('append', () => this.emit('progress', {}))
+    core.on('append', () => {
+      // In memory now, and costly to read back: what follows an edit asks for it on both sides.
+      this.#remember(core.state.length, core.state.hash())
+      this.emit('progress', {})
+    })
     core.on('download', (index) => {
       this.emit('downloaded', { index })
       this.emit('progress', {})
@@ -182,13 +186,17 @@ export class Log extends Emitter<LogEvents> {
     // Hypercore would wait, perhaps for ever, for a length beyond its own and for a last block that is not here.
     if (length > this.contiguousLength) return null
     this.#assertAttached()
-    const treeHash = toHex((await this.#core.treeHash(length)).subarray(0, 8))
-    this.#hashes.set(length, treeHash)
+    return this.#remember(length, await this.#core.treeHash(length))
+  }
+
+  #remember(length: number, treeHash: Uint8Array): string {
+    const short = toHex(treeHash.subarray(0, 8))
+    this.#hashes.set(length, short)
     if (this.#hashes.size > hashesKept) {
       const oldest = this.#hashes.keys().next()
       if (oldest.done !== true) this.#hashes.delete(oldest.value)
     }
-    return treeHash
+    return short
   }
 
   /** Wants every block, present and future, from whoever is connected. */
