@@ -123,6 +123,7 @@ export class Space extends Emitter<SpaceEvents> {
       keyOf: (log, keyId) => this.#keyOf(log, keyId),
       gate: (device, log, from) => this.#gate(device, log, from),
       deliver: (delivered) => this.#deliver(delivered),
+      onPassedOver: () => this.#sync.checkSynced(),
       onInvalid: (device, _log, _seq, error) => this.emit('peer-error', { device, error }),
       onReadFailed: (error) => this.#storeFailed('reading', error),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
@@ -496,6 +497,7 @@ export class Space extends Emitter<SpaceEvents> {
   // Entries
 
   #deliver({ device, log, from, to, entry, isOwn }: Delivered): void {
+    this.#sync.checkSynced()
     if (log.name.core === 'control') {
       const changed = this.#control.add({ device, seq: from, kind: entry.kind, body: entry.body })
       if (changed.members || changed.keys) this.#trustChanged()
@@ -517,7 +519,6 @@ export class Space extends Emitter<SpaceEvents> {
       this.emit('peer-error', { device, error })
     }
     this.#flushViewsSoon()
-    this.#sync.checkSynced()
   }
 
   #deliverEdit(device: DeviceId, body: Uint8Array, ref: EntryRef, isOwn: boolean): void {

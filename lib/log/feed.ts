@@ -51,6 +51,8 @@ export interface FeedOptions {
   /** Does the author's role at that position allow it? */
   readonly gate: (device: DeviceId, log: Log, from: number) => Gate
   readonly deliver: (delivered: Delivered) => void
+  /** What can never be delivered was left behind. */
+  readonly onPassedOver: () => void
   /** Something in a log is not as it must be; it is passed over, by every peer alike. */
   readonly onInvalid: (device: DeviceId, log: Log, seq: number, error: SkeinError) => void
   /** Blocks that are here could not be read; reading goes on when there are more, or the store was opened again. */
@@ -279,6 +281,7 @@ export class Feed {
           this.#again = true
           if (gate === 'deliver' && pending.entry !== null)
             this.#deliver(reader, pending, pending.entry)
+          else this.#options.onPassedOver()
           if (++sinceTurn % deliveriesATurn === 0) await this.#options.yieldTurn()
         }
         // Not while it is as full as before: it would be drained again and again without a turn between.

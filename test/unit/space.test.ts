@@ -536,6 +536,16 @@ test('status, peers and synced come in this order when two devices meet and part
   assert.equal(events.document, expected)
 })
 
+test('who has joined is synced with who let it in, every time', async () => {
+  for (let round = 0; round < 10; round++) {
+    const network = new MemoryNetwork()
+    await using alice = await device('alice', network)
+    await using bob = await device('bob', network)
+    const space = await spaceOf(alice, bob)
+    await Promise.all([whenSynced(space), whenSynced(bob.space)])
+  }
+})
+
 test('alone, nothing is synced', async () => {
   await using alice = await device('alice')
   const space = await spaceOf(alice)
