@@ -5,7 +5,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import DHT from 'hyperdht'
-import { SkeinError } from '../lib/errors.ts'
+import { SkeinError } from '../lib/index.ts'
 
 export interface DhtAddress {
   readonly host: string

@@ -7,9 +7,13 @@
 import DHT from 'hyperdht'
 import Hyperswarm, { type PeerDiscoverySession } from 'hyperswarm'
 import type SecretStream from '@hyperswarm/secret-stream'
-import { SkeinError } from '../lib/errors.ts'
-import { Emitter } from '../lib/events.ts'
-import type { Connection, DeviceKeys, Transport } from '../lib/transport.ts'
+import {
+  Emitter,
+  SkeinError,
+  type Connection,
+  type DeviceKeys,
+  type Transport
+} from '../lib/index.ts'
 
 export interface HyperswarmOptions {
   /**

@@ -3,11 +3,16 @@
  * encryption are real; the wire is a queue, and its network can delay, hold, lose and cut it without touching a peer.
  */
 import { Duplex } from 'streamx'
-import { SkeinError } from '../lib/errors.ts'
-import { Emitter } from '../lib/events.ts'
-import type { Clock as PlatformClock } from '../lib/platform.ts'
-import { secureStream } from '../lib/secure-stream.ts'
-import type { Connection, DeviceKeys, SecureStream, Transport } from '../lib/transport.ts'
+import {
+  Emitter,
+  secureStream,
+  SkeinError,
+  type Clock as PlatformClock,
+  type Connection,
+  type DeviceKeys,
+  type SecureStream,
+  type Transport
+} from '../lib/index.ts'
 
 type Clock = Pick<PlatformClock, 'now' | 'after'>
 
@@ -542,7 +547,7 @@ class Wire {
       const [next] = this.#parcels
       if (next === undefined) return
       if (next.dueAt > now) return this.#schedule()
-      if (this.#isClosing) return void receiver.destroy()
+      if (this.#isClosing) return receiver.destroy()
       if (!this.#mayPush) return
       this.#parcels.shift()
       this.#byteLength -= next.bytes?.length ?? 0

@@ -3,8 +3,7 @@
  * `testTransport(test, { create })`, where `test(name, run)` is uvu's, node:test's or any other runner's.
  */
 import sodium from 'sodium-universal'
-import { SkeinError } from '../lib/errors.ts'
-import type { DeviceKeys, SecureStream, Transport } from '../lib/transport.ts'
+import { SkeinError, type DeviceKeys, type SecureStream, type Transport } from '../lib/index.ts'
 
 /** Transports that are not open yet, and that can reach each other. Made anew for each test. */
 export interface TransportMeeting {
@@ -25,7 +24,7 @@ export interface TransportSupport {
 }
 
 export interface TransportTestOptions {
-  create(): Promise<TransportMeeting>
+  readonly create: () => Promise<TransportMeeting>
   readonly supports?: TransportSupport
   /** How long anything may take. Default 15_000. */
   readonly deadlineMs?: number

@@ -1,11 +1,12 @@
 /**
  * A device on a private DHT, for `hyperswarm-transport.test.ts`: in that test's process, or forked by it as one that can
- * be killed (arguments: name, bootstrap). It tells its parent of connections, and ends with it.
+ * be killed (arguments: name, bootstrap): it says hello over every connection, tells its parent when it has joined, and
+ * ends with it.
  */
 import { fileURLToPath } from 'node:url'
 import sodium from 'sodium-universal'
 import { hyperswarm } from '../../adapters/hyperswarm.ts'
-import type { DeviceKeys, Transport } from '../../lib/transport.ts'
+import type { DeviceKeys, SecureStream, Transport } from '../../lib/transport.ts'
 
 /** The same for the same name, so that a device comes back as itself. */
 export function deviceKeys(name: string): DeviceKeys {
@@ -25,6 +26,9 @@ const [path, name = '', bootstrap = ''] = process.argv.slice(1)
 if (path === fileURLToPath(import.meta.url)) {
   process.on('disconnect', () => process.exit(1))
   const transport = hyperswarm({ bootstrap: JSON.parse(bootstrap) })
-  transport.on('connection', () => process.send?.('connected'))
+  transport.on('connection', ({ stream }) => {
+    ;(stream as SecureStream & { write(message: Uint8Array): boolean }).write(Buffer.from('hello'))
+  })
   await joinAs(transport, name)
+  process.send?.('joined')
 }
