@@ -20,5 +20,5 @@ export {
   type Storage
 } from './platform.ts'
 export { type Connection, type DeviceKeys, type SecureStream, type Transport } from './transport.ts'
-export { secureStream } from './secure-stream.ts'
+export { secureStream, type ByteStream, type SecureStreamOptions } from './secure-stream.ts'
 export { Emitter } from './events.ts'
