@@ -151,10 +151,11 @@ export class ViewStore {
 
   /** Reads a document as it stood after `filed` entries, at the moment of the call. */
   async read(id: string): Promise<StoredDocument> {
-    await this.flush()
     const record = this.#documentsById.get(id)
     if (record === undefined) return { state: null, since: [], filed: 0, bytes: 0 }
+    // Before the flush: what is filed during it may not be written with it.
     const { filed, bytesSince: bytes } = record
+    await this.flush()
     const stored = await this.#database().get(this.#key(tables.state, fromHex(id)))
     let state: Uint8Array | null = null
     let merged = 0
