@@ -117,6 +117,8 @@ export class Document extends Emitter<DocumentEvents> {
   #cut: ReadonlyMap<LogId, number> | null = null
   #safety: Safety = { durable: true, devices: [] }
   #persisting: Promise<void> | null = null
+  /** Ends what waits. */
+  readonly #untilClosed = new Set<() => void>()
   #presenceClientByDevice = new Map<DeviceId, number>()
 
   /** @internal Made by `Space.open`. */
@@ -152,6 +154,11 @@ export class Document extends Emitter<DocumentEvents> {
     return this.close()
   }
 
+  /** @internal */
+  get isClosing(): boolean {
+    return this.#lifecycle.isClosing
+  }
+
   /** Presence: cursors, names, colours. Never enters a log. */
   get awareness(): Awareness {
     if (this.#awareness === null) throw new SkeinError('CLOSED', 'The document is not open')
@@ -177,21 +184,31 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   /** Resolves once everything that the peers connected then hold has been delivered. */
-  whenSynced(signal?: AbortSignal): Promise<void> {
+  async whenSynced(signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal)
-    if (this.synced) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const stop = this.on('synced', ({ synced }) => {
-        if (!synced) return
+    this.#lifecycle.assertOpen()
+    if (this.synced) return
+    await new Promise<void>((resolve, reject) => {
+      const done = (): void => {
         stop()
         signal?.removeEventListener('abort', abort)
+        this.#untilClosed.delete(closed)
+      }
+      const stop = this.on('synced', ({ synced }) => {
+        if (!synced) return
+        done()
         resolve()
       })
       const abort = (): void => {
-        stop()
+        done()
         reject(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
       }
+      const closed = (): void => {
+        done()
+        reject(new SkeinError('CLOSED', 'The document was closed before it was synced'))
+      }
       signal?.addEventListener('abort', abort, { once: true })
+      this.#untilClosed.add(closed)
     })
   }
 
@@ -285,9 +302,10 @@ export class Document extends Emitter<DocumentEvents> {
     const { stored, edits } = await this.#host.read()
     const { doc } = this
     const clientId = this.#host.clientId()
-    const tidyAgain = leaveMarksUntidied(doc, ({ origin }) => origin === this)
     // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
-    const early = this.#contentBefore(clientId)
+    const early = this.#contentBefore(clientId, stored, edits)
+    if (early !== null && !this.#host.mayWrite()) throw notAllowed()
+    const tidyAgain = leaveMarksUntidied(doc, ({ origin }) => origin === this)
     this.#applier.apply(stored.state, edits)
     tidyAgain()
     this.#changes = new Changes(doc, {
@@ -314,6 +332,7 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   async #close(): Promise<void> {
+    for (const end of [...this.#untilClosed]) end()
     if (this.#changes === null) return this.#host.onClosed()
     this.#awareness?.destroy()
     this.#flush()
@@ -322,7 +341,7 @@ export class Document extends Emitter<DocumentEvents> {
       await this.#host.flush()
       await this.#persist(true)
     } finally {
-      this.#cancelPaced?.()
+      this.#flush() // What was edited meanwhile, in a Y.Doc that goes on without this.
       this.#changes.destroy()
       this.#changes = null
       this.doc.off('subdocs', this.#subdocsChanged)
@@ -332,10 +351,21 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   /** What was in an app's `Y.Doc` before it was bound, as an update; null when there was nothing. */
-  #contentBefore(clientId: number): Uint8Array | null {
+  #contentBefore(
+    clientId: number,
+    stored: StoredDocument,
+    edits: readonly IncomingEdit[]
+  ): Uint8Array | null {
     const clients = [...this.doc.store.clients.keys()]
     if (clients.length === 0) return null
-    if (clients.length === 1 && clients[0] === clientId) return Y.encodeStateAsUpdate(this.doc)
+    if (clients.length === 1 && clients[0] === clientId) {
+      // Were something of this client in the logs already, the same clocks would stand for two things.
+      const logged = new Y.Doc()
+      const { clientIdsOf } = this.#host
+      const applier = new Applier({ doc: logged, origin: this, clientIdsOf, onRefused: () => {} })
+      applier.apply(stored.state, edits)
+      if (Y.getState(logged.store, clientId) === 0) return Y.encodeStateAsUpdate(this.doc)
+    }
     throw new SkeinError(
       'DOCUMENT_NOT_EMPTY',
       `The Y.Doc given for "${this.name}" already has content of its own; give an empty one`

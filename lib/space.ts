@@ -252,7 +252,7 @@ export class Space extends Emitter<SpaceEvents> {
 
   /** The names of the documents that have content. */
   documents(): string[] {
-    return this.#views.documents.map((record) => record.name).filter((name) => name !== '')
+    return this.#views.documents.map((record) => record.name).filter(isAppsName)
   }
 
   /** One line of text that lets devices in. Fails with `NOT_ALLOWED`. */
@@ -271,10 +271,21 @@ export class Space extends Emitter<SpaceEvents> {
     if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
       throw new TypeError(`A document's name has 1 to ${maxNameChars} characters`)
     }
+    if (name.startsWith(subdocumentPrefix)) {
+      throw new TypeError(`Names that begin with "${subdocumentPrefix}" are those of subdocuments`)
+    }
     await this.ready()
-    this.#lifecycle.assertOpen()
+    return this.#openNamed(name, doc)
+  }
+
+  async #openNamed(name: string, doc: Y.Doc | undefined): Promise<Document> {
     const id = documentIdOf(this.#control.ring.space, name)
     let document = this.#documentsById.get(id)
+    while (document?.isClosing === true) {
+      await document.close().catch(() => {}) // Whoever closed it is told.
+      document = this.#documentsById.get(id)
+    }
+    this.#lifecycle.assertOpen()
     if (document !== undefined && doc !== undefined && document.doc !== doc) {
       throw new SkeinError('DOCUMENT_OPEN', `"${name}" is open with another Y.Doc`)
     }
@@ -342,6 +353,7 @@ export class Space extends Emitter<SpaceEvents> {
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */
   async saved({ peers = 0, signal }: { peers?: number; signal?: AbortSignal } = {}): Promise<void> {
     throwIfAborted(signal)
+    this.#lifecycle.assertOpen()
     for (const document of this.#openDocuments())
       await document.saved(signal === undefined ? {} : { signal })
     await this.#ownLog.flush()
@@ -525,7 +537,7 @@ export class Space extends Emitter<SpaceEvents> {
     const { document: id, clientCounter, name, update } = decodeEdit(body, this.#control.ring.space)
     const wasNamed = (this.#views.document(id)?.name ?? '') !== ''
     const number = this.#views.file(id, name, ref, body.length)
-    if (name !== null && !wasNamed) this.emit('document', { name })
+    if (name !== null && !wasNamed && isAppsName(name)) this.emit('document', { name })
     const document = this.#documentsById.get(id)
     if (document === undefined) this.#mergeMaybe(id)
     else if (!isOwn) document.receive(number, { device, clientCounter, update, ref })
@@ -675,7 +687,7 @@ export class Space extends Emitter<SpaceEvents> {
       devicesHolding: (cut) => this.#sync.holdings.devicesHolding(cut),
       whenHeldBy: (cut, count, signal) => this.#sync.holdings.whenHeldBy(cut, count, signal),
       openSubdocument: async (subdocument) => {
-        const document = await this.open(subdocumentPrefix + subdocument.guid, { doc: subdocument })
+        const document = await this.#openNamed(subdocumentPrefix + subdocument.guid, subdocument)
         subdocument.once('destroy', () => void document.close().catch(() => {})) // Its own 'error' has told.
       },
       onClosed: () => this.#documentsById.delete(id)
@@ -831,4 +843,9 @@ export class Space extends Emitter<SpaceEvents> {
   ): { space: Uint8Array; device: Uint8Array; core: CoreName } {
     return { space: this.#control.ring.space, device, core }
   }
+}
+
+/** Not the empty one of a document whose name is not known yet, nor one made for a subdocument. */
+function isAppsName(name: string): boolean {
+  return name !== '' && !name.startsWith(subdocumentPrefix)
 }
