@@ -16,6 +16,8 @@ export function pushBlocks(core: Hypercore, from: number, to: number): void {
   for (let index = from; index < to; index++) {
     for (const peer of core.core.replicator.peers) {
       if (Math.max(peer.remoteLength, peer.pushedLength) === 0) continue
+      // Hypercore looks into the peer's bitfield alone, which says nothing of what it has said to have from the start.
+      if (peer.remoteContiguousLength > index) continue
       // A peer that goes away meanwhile fetches the block when it comes back.
       peer.push(index).catch(() => {})
     }

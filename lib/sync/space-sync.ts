@@ -82,7 +82,14 @@ export class SpaceSync {
   watch(log: Log): void {
     if (!this.#options.isOwn(log)) {
       log.download()
-      log.on('downloaded', ({ index }) => log.push(index, index + 1))
+      let passedOn = log.contiguousLength
+      // Each block once: it may come again from every peer that did not know it was here, and passed on each time, it
+      // would go round among them for ever.
+      log.on('downloaded', () => {
+        const { contiguousLength } = log
+        if (contiguousLength > passedOn) log.push(passedOn, contiguousLength)
+        passedOn = Math.max(passedOn, contiguousLength)
+      })
     }
     log.on('progress', () => {
       this.holdings.changed()
