@@ -1,9 +1,8 @@
-/** What there is to be shown of a story, for any kind of screen: which step it is at, who does what, what happened. */
+/** What there is to be told, for any kind of screen: the step it is at, and what has happened. */
 import { Emitter } from 'skein'
-import type { Actor } from './actor.ts'
 
 export interface Step {
-  /** One word for the row of all steps. */
+  /** One or two words, for the row of all steps. */
   readonly word: string
   /** What is going on. */
   readonly what: string
@@ -13,8 +12,8 @@ export interface Step {
 
 export interface Note {
   readonly atMs: number
-  /** Null when it is about all. */
-  readonly actor: Actor | null
+  /** The device that it is about; '' when it is about all. */
+  readonly name: string
   readonly text: string
 }
 
@@ -26,18 +25,17 @@ export interface BoardEvents {
 }
 
 export class Board extends Emitter<BoardEvents> {
+  readonly title: string
   readonly steps: readonly Step[]
-  readonly actors: readonly Actor[]
   readonly notes: Note[] = []
   readonly #startedMs = performance.now()
   /** Index into `steps`. */
   at = -1
 
-  constructor(steps: readonly Step[], actors: readonly Actor[]) {
+  constructor(title: string, steps: readonly Step[]) {
     super()
+    this.title = title
     this.steps = steps
-    this.actors = actors
-    for (const actor of actors) actor.on('changed', () => this.look())
   }
 
   get elapsedMs(): number {
@@ -50,15 +48,15 @@ export class Board extends Emitter<BoardEvents> {
     this.look()
   }
 
-  /** Has everyone look again. */
-  look(): void {
-    this.emit('changed', {})
-  }
-
-  note(actor: Actor | null, text: string): void {
-    const note = { atMs: this.elapsedMs, actor, text }
+  note(name: string, text: string): void {
+    const note = { atMs: this.elapsedMs, name, text }
     this.notes.push(note)
     this.emit('note', note)
     this.look()
+  }
+
+  /** Has everyone look again. */
+  look(): void {
+    this.emit('changed', {})
   }
 }

@@ -1,11 +1,9 @@
-/** One device on a live screen: its text in the colours of who wrote it, how it is connected, what is saved. */
-import type picocolors from 'picocolors'
+/** The devices on a live screen: of each its text in the colours of who wrote it, how it is connected, what is saved. */
 import type * as Y from 'yjs'
 import type { Actor, Condition } from './actor.ts'
+import type { Colors, Picture } from './live.ts'
 
-export type Colors = ReturnType<typeof picocolors.createColors>
-
-export interface CardOptions {
+interface CardOptions {
   readonly width: number
   /** Of the text alone. */
   readonly lines: number
@@ -23,12 +21,29 @@ interface Character {
 
 /** A cursor is shown for so long after what was typed there. */
 const cursorMs = 600
+const maxLines = 16
 
-export function hueOf(colors: Colors, index: number): (text: string) => string {
+/** The devices side by side. */
+export function cardsOf(actors: readonly Actor[]): Picture {
+  return {
+    draw({ columns, rows }, colors) {
+      const width = Math.floor(columns / actors.length)
+      const lines = Math.max(4, Math.min(rows - 5, maxLines))
+      const cards = actors.map((actor) => cardOf(actor, { width, lines, colors, actors }))
+      return cards[0]!.map((_, row) => cards.map((card) => card[row]).join(''))
+    },
+    hueOf(name, colors) {
+      const index = actors.findIndex((actor) => actor.name === name)
+      return index === -1 ? String : hueOf(colors, index)
+    }
+  }
+}
+
+function hueOf(colors: Colors, index: number): (text: string) => string {
   return [colors.cyan, colors.yellow, colors.magenta][index % 3]!
 }
 
-export function cardOf(actor: Actor, options: CardOptions): string[] {
+function cardOf(actor: Actor, options: CardOptions): string[] {
   const { width, colors, actors } = options
   const hue = hueOf(colors, actors.indexOf(actor))
   const isGone = actor.condition === 'killed' || actor.condition === 'shut'

@@ -1,46 +1,55 @@
-/** A story on a terminal: all of it at once, drawn anew in place a few times a second while something changes. */
+/** A board on a terminal: all of it at once, drawn anew in place a few times a second. */
 import type { WriteStream } from 'node:tty'
 import { createLogUpdate } from 'log-update'
 import picocolors from 'picocolors'
 import type { Board } from './board.ts'
-import { cardOf, hueOf } from './card.ts'
+
+export type Colors = ReturnType<typeof picocolors.createColors>
+
+export interface Picture {
+  /** Lines of that width, not more than `rows`. */
+  draw(size: { columns: number; rows: number }, colors: Colors): string[]
+  /** The colour that stands for a device. */
+  hueOf(name: string, colors: Colors): (text: string) => string
+}
 
 const frameMs = 60
 const maxColumns = 120
+const roomyRows = 28
 
 /** Fewer columns or rows than these hold no picture. */
 export const minColumns = 66
 export const minRows = 20
 
 /** Returns what ends it and leaves the last picture there. */
-export function showLive(board: Board, terminal: WriteStream): () => void {
+export function showLive(board: Board, picture: Picture, terminal: WriteStream): () => void {
   const draw = createLogUpdate(terminal)
-  const show = (): void => draw(frameOf(board, terminal))
+  const show = (): void => draw(frameOf(board, picture, terminal))
+  const clear = (): void => draw.clear()
   const timer = setInterval(show, frameMs)
-  terminal.on('resize', draw.clear)
+  terminal.on('resize', clear)
   return () => {
     clearInterval(timer)
-    terminal.off('resize', draw.clear)
+    terminal.off('resize', clear)
     show()
     draw.done()
   }
 }
 
 /** What fills the terminal, up to a row for the cursor. */
-export function frameOf(board: Board, size: { columns: number; rows: number }): string {
+function frameOf(board: Board, picture: Picture, size: { columns: number; rows: number }): string {
   const colors = picocolors.createColors()
   const columns = Math.min(size.columns, maxColumns)
-  const isRoomy = size.rows >= 28
+  const isRoomy = size.rows >= roomyRows
   const gap = isRoomy ? [''] : []
   const step = board.steps[board.at]
   const elapsed = `${(board.elapsedMs / 1_000).toFixed(0)} s`
-  const title = ' Skein: three devices, no server'
   const words = board.steps.map(({ word }, index) => {
     if (index < board.at) return colors.green(`✓ ${word}`)
     return index === board.at ? colors.bold(`▸ ${word}`) : colors.dim(`· ${word}`)
   })
   const head = [
-    colors.bold(title) + elapsed.padStart(columns - title.length - 1),
+    ` ${colors.bold(board.title)}${elapsed.padStart(columns - board.title.length - 2)}`,
     ` ${words.join('  ')}`,
     ...gap,
     ` ${colors.bold(step?.what ?? '')}`,
@@ -48,20 +57,14 @@ export function frameOf(board: Board, size: { columns: number; rows: number }): 
     ...gap
   ]
   const noteCount = isRoomy ? 5 : 3
-  const lines = Math.max(4, size.rows - head.length - noteCount - 6)
-  const width = Math.floor((columns - 2) / board.actors.length)
-  const cards = board.actors.map((actor) =>
-    cardOf(actor, { width, lines: Math.min(lines, 16), colors, actors: board.actors })
-  )
-  const rows = cards[0]!.map((_, row) => ` ${cards.map((card) => card[row]).join('')}`)
-  const notes = board.notes.slice(-noteCount).map(({ atMs, actor, text }) => {
+  const rows = size.rows - 1 - head.length - noteCount
+  const body = picture.draw({ columns: columns - 2, rows }, colors).map((line) => ` ${line}`)
+  const notes = board.notes.slice(-noteCount).map(({ atMs, name, text }) => {
     const at = `${(atMs / 1_000).toFixed(1)} s`.padStart(7)
-    const name = (actor?.name ?? '').padEnd(6)
-    const hue = actor === null ? String : hueOf(colors, board.actors.indexOf(actor))
-    return ` ${colors.dim(at)}  ${hue(name)} ${text.slice(0, columns - 18)}`
+    return ` ${colors.dim(at)}  ${picture.hueOf(name, colors)(name.padEnd(6))} ${text}`
   })
   while (notes.length < noteCount) notes.push('')
-  return [...head, ...rows, ...notes].join('\n')
+  return [...head, ...body, ...notes].join('\n')
 }
 
 /** Exactly `count` lines. */

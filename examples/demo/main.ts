@@ -1,11 +1,15 @@
 /**
  * `npm start`: shows Skein at work on one machine with nothing set up. Exits with 0 only if everything came out right.
  */
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cardsOf } from './card.ts'
+import { Replay } from './replay.ts'
+import { rowsOf } from './rows.ts'
 import { show } from './screen.ts'
 import { Stage } from './stage.ts'
 import { Story } from './story.ts'
-import { summaryOf } from './summary.ts'
+import { summaryOfReplay, summaryOfStory } from './summary.ts'
 
 const help = `Skein at work: devices that write together with no server, on this machine alone.
 
@@ -29,12 +33,10 @@ if (options.help) {
   process.exit(0)
 }
 
-const stage = await Stage.open({ keep: options.keep })
-const story = new Story(stage, {
-  isFast: options.fast,
-  spoiler: process.env['SKEIN_DEMO_SPOILER']
-})
-const endShow = show(story.board)
+const { trace, kill, keep, fast } = options
+const stage = await Stage.open({ keep })
+const keptIn = keep ? stage.folder : null
+let endShow = (): void => {}
 const stop = async (code: number): Promise<never> => {
   endShow()
   await stage.close()
@@ -49,14 +51,34 @@ for (const [signal, code] of [
 }
 
 try {
-  const outcome = await story.run()
+  const { summary, problems } = trace === undefined ? await tellStory() : await replay(trace)
   endShow()
-  console.log(summaryOf(outcome, story.board.actors, options.keep ? stage.folder : null))
-  await stop(outcome.problems.length === 0 ? 0 : 1)
+  console.log(summary)
+  await stop(problems.length === 0 ? 0 : 1)
 } catch (error) {
   endShow()
   console.log(`\n✗ ${(error as Error).message}`)
   await stop(1)
+}
+
+async function tellStory(): Promise<{ summary: string; problems: string[] }> {
+  const story = new Story(stage, { isFast: fast, spoiler: process.env['SKEIN_DEMO_SPOILER'] })
+  endShow = show(story.board, cardsOf(story.actors))
+  const outcome = await story.run()
+  return { summary: summaryOfStory(outcome, story.actors, keptIn), problems: outcome.problems }
+}
+
+async function replay(file: string): Promise<{ summary: string; problems: string[] }> {
+  // npm changes to the project's folder, and says where it was called.
+  const path = resolve(process.env['INIT_CWD'] ?? '.', file)
+  const spoils = process.env['SKEIN_DEMO_SPOILER'] !== undefined
+  const one = new Replay(stage, { path, kills: kill, spoils })
+  endShow = show(
+    one.board,
+    rowsOf(one.rows, () => one.totals)
+  )
+  const outcome = await one.run()
+  return { summary: summaryOfReplay(outcome, keptIn), problems: outcome.problems }
 }
 
 function readOptions() {

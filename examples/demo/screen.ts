@@ -1,13 +1,13 @@
-/** Shows a story: a picture on a terminal that has room for one, else a line for each thing that happens. */
+/** Shows a board: a picture on a terminal that has room for one, else a line for each thing that happens. */
 import type { Board } from './board.ts'
-import { minColumns, minRows, showLive } from './live.ts'
+import { minColumns, minRows, showLive, type Picture } from './live.ts'
 
 /** Returns what ends it. */
-export function show(board: Board, terminal = process.stdout): () => void {
+export function show(board: Board, picture: Picture, terminal = process.stdout): () => void {
   const { isTTY, columns, rows } = terminal
   const isPlain = !isTTY || process.env['TERM'] === 'dumb' || process.env['CI'] !== undefined
   if (isPlain || columns < minColumns || rows < minRows) return showLines(board, terminal)
-  return showLive(board, terminal)
+  return showLive(board, picture, terminal)
 }
 
 function showLines(board: Board, terminal: NodeJS.WritableStream): () => void {
@@ -15,9 +15,9 @@ function showLines(board: Board, terminal: NodeJS.WritableStream): () => void {
     board.on('step', ({ step, number }) => {
       terminal.write(`\n${number}/${board.steps.length} ${step.what}\n    ${step.why}\n`)
     }),
-    board.on('note', ({ atMs, actor, text }) => {
+    board.on('note', ({ atMs, name, text }) => {
       const at = `${(atMs / 1_000).toFixed(1)} s`.padStart(7)
-      terminal.write(`${at}  ${(actor?.name ?? '').padEnd(6)} ${text}\n`)
+      terminal.write(`${at}  ${name.padEnd(6)} ${text}\n`)
     })
   ]
   return () => stops.forEach((stop) => stop())

@@ -77,15 +77,16 @@ export class Story {
   readonly #stage: Stage
   readonly #options: StoryOptions
   readonly #latencies = new Latencies()
-  readonly #actors: [alice: Actor, bob: Actor, carol: Actor]
+  readonly actors: readonly [alice: Actor, bob: Actor, carol: Actor]
 
   constructor(stage: Stage, options: StoryOptions) {
     this.#stage = stage
     this.#options = options
     const actor = (name: string): Actor =>
       new Actor(name, join(stage.folder, name), stage, this.#latencies)
-    this.#actors = [actor('alice'), actor('bob'), actor('carol')]
-    this.board = new Board(steps, this.#actors)
+    this.actors = [actor('alice'), actor('bob'), actor('carol')]
+    this.board = new Board('Skein: three devices, no server', steps)
+    for (const one of this.actors) one.on('changed', () => this.board.look())
   }
 
   async run(): Promise<Outcome> {
@@ -97,8 +98,8 @@ export class Story {
     const killedMs = await this.#kill()
     const { readings, problems } = await this.#check()
     const { text } = readings[0]!
-    const { logs } = this.#actors[0]
-    const acknowledged = this.#actors.flatMap((actor) => actor.acknowledged)
+    const { logs } = this.actors[0]
+    const acknowledged = this.actors.flatMap((actor) => actor.acknowledged)
     const lost = Math.max(...readings.map(({ state }) => countLost(state, acknowledged)))
     return { problems, text, lost, logs, latenciesMs: this.#latencies.all(), apartMs, killedMs }
   }
@@ -106,26 +107,26 @@ export class Story {
   async #start(): Promise<void> {
     const { dht } = this.#stage
     this.board.next()
-    this.board.note(null, `a DHT node listens on ${dht.host}:${dht.port}, on this machine alone`)
+    this.board.note('', `a DHT node listens on ${dht.host}:${dht.port}, on this machine alone`)
     await Promise.all(
-      this.#actors.map(async (actor) => {
+      this.actors.map(async (actor) => {
         await actor.start(dht.bootstrap)
-        this.board.note(actor, `runs as process ${actor.device.pid}`)
+        this.board.note(actor.name, `runs as process ${actor.device.pid}`)
       })
     )
     await this.#pause(400)
   }
 
   async #meet(): Promise<void> {
-    const [alice, bob, carol] = this.#actors
+    const [alice, bob, carol] = this.actors
     this.board.next()
     await alice.device.call('createSpace', 'Trip')
-    this.board.note(alice, 'makes the space “Trip” and hands out two invites')
+    this.board.note(alice.name, 'makes the space “Trip” and hands out two invites')
     await this.#pause(500)
     await Promise.all(
       [bob, carol].map(async (actor) => {
         await actor.device.call('join', await alice.device.call('invite', null))
-        this.board.note(actor, 'was let in')
+        this.board.note(actor.name, 'was let in')
       })
     )
     await this.#type(alice, null, 'Three days at the lake\nTake:\nEat:\nDo:\nMeet:', 22)
@@ -134,7 +135,7 @@ export class Story {
   }
 
   async #writeTogether(): Promise<void> {
-    const [alice, bob, carol] = this.#actors
+    const [alice, bob, carol] = this.actors
     this.board.next()
     await this.#measure(async () => {
       await Promise.all([
@@ -144,12 +145,12 @@ export class Story {
       ])
       await this.#agree()
     })
-    this.board.note(null, 'the same on all three screens')
+    this.board.note('', 'the same on all three screens')
     await this.#pause(700)
   }
 
   async #writeAtOnePlace(): Promise<void> {
-    const [alice, bob, carol] = this.#actors
+    const [alice, bob, carol] = this.actors
     this.board.next()
     await this.#measure(async () => {
       await Promise.all([
@@ -159,47 +160,44 @@ export class Story {
       ])
       await this.#agree()
     })
-    const line = this.#actors[0].text.split('\n').find((text) => text.startsWith('Meet:'))
-    this.board.note(null, `all three read “${line}”`)
+    const line = this.actors[0].text.split('\n').find((text) => text.startsWith('Meet:'))
+    this.board.note('', `all three read “${line}”`)
     await this.#pause(1_200)
   }
 
   async #writeApart(): Promise<number> {
-    const [alice, bob, carol] = this.#actors
+    const [alice, bob, carol] = this.actors
     const { bootstrap } = this.#stage.dht
     this.board.next()
     await Promise.all([bob.reopen(null), carol.shut()])
-    this.board.note(bob, 'goes offline')
-    this.board.note(carol, 'shuts the laptop: her process ends')
+    this.board.note(bob.name, 'goes offline')
+    this.board.note(carol.name, 'shuts the laptop: her process ends')
     await Promise.all([
       this.#type(alice, 'swim, row,', ' look for herons,', 80),
       this.#type(bob, 'cheese, ', 'coffee', 110, 'tea'),
       (async () => {
         await carol.start(null)
-        this.board.note(carol, `opens it again, offline: process ${carol.device.pid}`)
+        this.board.note(carol.name, `opens it again, offline: process ${carol.device.pid}`)
         await this.#type(carol, 'Three days at the lake', ' house', 60)
         await this.#type(carol, 'plums, ', 'salt, ', 60)
       })()
     ])
-    const differing = new Set(this.#actors.map(({ text }) => text)).size
-    this.board.note(null, `${differing} different texts, each saved on its own disk`)
+    const differing = new Set(this.actors.map(({ text }) => text)).size
+    this.board.note('', `${differing} different texts, each saved on its own disk`)
     await this.#pause(1_300)
 
     const sinceMs = performance.now()
     await Promise.all([bob.reopen(bootstrap), carol.reopen(bootstrap)])
-    this.board.note(null, 'bob and carol are online again')
+    this.board.note('', 'bob and carol are online again')
     await this.#agree()
     const tookMs = performance.now() - sinceMs
-    this.board.note(
-      null,
-      `one text again, ${Math.round(tookMs)} ms later, with all that each wrote`
-    )
+    this.board.note('', `one text again, ${Math.round(tookMs)} ms later, with all that each wrote`)
     await this.#pause(1_200)
     return tookMs
   }
 
   async #kill(): Promise<number> {
-    const [alice, bob, carol] = this.#actors
+    const [alice, bob, carol] = this.actors
     const line = '\nNote: no signal there, so bring the paper map'
     this.board.next()
     await this.#pause(500)
@@ -212,14 +210,17 @@ export class Story {
     await bob.until(() => bob.made === before + 28)
     await bob.kill()
     const count = bob.acknowledged.length
-    this.board.note(bob, `SIGKILL: ${count} edits were acknowledged, ${bob.made - count} not yet`)
+    this.board.note(
+      bob.name,
+      `SIGKILL: ${count} edits were acknowledged, ${bob.made - count} not yet`
+    )
     await Promise.all([hers, this.#type(carol, 'cards', ', sun cream', 60)])
 
     await bob.start(null)
     const { state } = await bob.device.call('read', null)
     const kept = bob.acknowledged.length - countLost(state, bob.acknowledged)
     this.board.note(
-      bob,
+      bob.name,
       `is back as process ${bob.device.pid}: ${kept} of those ${count} are on his disk`
     )
     await this.#pause(1_200)
@@ -228,7 +229,7 @@ export class Story {
     await bob.reopen(this.#stage.dht.bootstrap)
     await this.#agree()
     const tookMs = performance.now() - sinceMs
-    this.board.note(null, `bob has caught up, ${Math.round(tookMs)} ms after going online`)
+    this.board.note('', `bob has caught up, ${Math.round(tookMs)} ms after going online`)
     let written = line.length
     while (!bob.text.endsWith(line.slice(0, written))) written--
     await this.#type(bob, null, line.slice(written), 45)
@@ -239,11 +240,11 @@ export class Story {
 
   async #check(): Promise<{ readings: Reading[]; problems: string[] }> {
     this.board.next()
-    await Promise.all(this.#actors.map((actor) => actor.device.call('saved', 2)))
-    this.board.note(null, 'every edit is on all three disks')
-    const spoiler = this.#actors.find(({ name }) => name === this.#options.spoiler)
+    await Promise.all(this.actors.map((actor) => actor.device.call('saved', 2)))
+    this.board.note('', 'every edit is on all three disks')
+    const spoiler = this.actors.find(({ name }) => name === this.#options.spoiler)
     await Promise.all(
-      this.#actors.map(async (actor) => {
+      this.actors.map(async (actor) => {
         await actor.shut()
         if (actor === spoiler) {
           await actor.start(null)
@@ -252,20 +253,20 @@ export class Story {
         }
       })
     )
-    this.board.note(null, 'all three processes have ended')
+    this.board.note('', 'all three processes have ended')
     const readings = await Promise.all(
-      this.#actors.map(async (actor) => {
+      this.actors.map(async (actor) => {
         await actor.start(null)
         const reading = await actor.device.call('read', null)
-        this.board.note(actor, `holds ${Buffer.byteLength(reading.text)} bytes of text`)
+        this.board.note(actor.name, `holds ${Buffer.byteLength(reading.text)} bytes of text`)
         return reading
       })
     )
-    const evidence = this.#actors.map(({ name }, i) => ({ name, ...readings[i]! }))
-    const acknowledged = new Map(this.#actors.map((actor) => [actor.name, actor.acknowledged]))
+    const evidence = this.actors.map(({ name }, i) => ({ name, ...readings[i]! }))
+    const acknowledged = new Map(this.actors.map((actor) => [actor.name, actor.acknowledged]))
     const problems = judge(evidence, acknowledged)
     await this.#pause(800)
-    await Promise.all(this.#actors.map((actor) => actor.shut()))
+    await Promise.all(this.actors.map((actor) => actor.shut()))
     return { readings, problems }
   }
 
@@ -289,7 +290,7 @@ export class Story {
   /** Resolves when all three screens show the same. */
   #agree(): Promise<void> {
     const isAgreed = (): boolean => {
-      const states = this.#actors.map(({ doc, text }) => text + Y.encodeStateVector(doc).toString())
+      const states = this.actors.map(({ doc, text }) => text + Y.encodeStateVector(doc).toString())
       return new Set(states).size === 1
     }
     return new Promise((resolve, reject) => {
@@ -301,7 +302,7 @@ export class Story {
       })
       const timer = setTimeout(() => {
         stop()
-        const texts = this.#actors.map(({ name, text }) => `${name} has ${JSON.stringify(text)}`)
+        const texts = this.actors.map(({ name, text }) => `${name} has ${JSON.stringify(text)}`)
         reject(new Error(`no agreement within ${agreeMs / 1_000} s: ${texts.join(', ')}`))
       }, agreeMs)
       this.board.look()
