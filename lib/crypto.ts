@@ -7,10 +7,10 @@ import * as encoding from 'lib0/encoding'
 import { SkeinError } from './errors.ts'
 import type { DeviceKeys } from './transport.ts'
 
-export const hashBytes = 32
+const hashBytes = 32
 export const keyBytes = 32
 export const nonceBytes = 24
-export const signatureBytes = 64
+const signatureBytes = 64
 const tagBytes = 16
 const sealedBoxBytes = 48
 

@@ -2,12 +2,7 @@
 export { Skein, type SkeinEvents, type SkeinOptions } from './skein.ts'
 export { type Member, type Space, type SpaceEvents } from './space.ts'
 export { type InviteOptions } from './sync/admission.ts'
-export {
-  type Document,
-  type DocumentEvents,
-  type Safety,
-  type SavedOptions
-} from './document.ts'
+export { type Document, type DocumentEvents, type Safety, type SavedOptions } from './document.ts'
 export { type AppEntry } from './views/app-entry.ts'
 export { SkeinError, type ErrorCode } from './errors.ts'
 export { type GrantedRole, type Role } from './trust/control.ts'

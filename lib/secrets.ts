@@ -57,6 +57,8 @@ export function decodeSecrets(bytes: Uint8Array): Secrets {
       return { signSeed, boxSeed, name, person, spaces }
     })
   } catch (cause) {
-    throw new SkeinError('STORAGE_DAMAGED', 'The file with this device’s keys cannot be read', { cause })
+    throw new SkeinError('STORAGE_DAMAGED', 'The file with this device’s keys cannot be read', {
+      cause
+    })
   }
 }

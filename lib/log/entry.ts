@@ -20,7 +20,7 @@ import { decodeAll, readBytes, toHex, fromHex } from '../bytes.ts'
 import { decrypt, encrypt, hash, keyBytes, nonceBytes } from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 
-export const blockVersion = 1
+const blockVersion = 1
 /** The largest body of an entry, in bytes. */
 export const maxBodyBytes = 16 * 1024 * 1024
 const maxFragmentBytes = 1024 * 1024 - 4096

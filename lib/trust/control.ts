@@ -19,7 +19,7 @@ import * as decoding from 'lib0/decoding'
 import { decodeAll, readBytes } from '../bytes.ts'
 import { hash } from '../crypto.ts'
 
-export const rulesVersion = 1
+const rulesVersion = 1
 const maxOwners = 64
 const maxNameChars = 256
 
@@ -222,7 +222,8 @@ export function roleCodeOf(role: GrantedRole): number {
 
 export function readRole(decoder: decoding.Decoder): GrantedRole {
   const code = decoding.readUint8(decoder)
-  for (const [role, known] of Object.entries(roleCodes)) if (known === code) return role as GrantedRole
+  for (const [role, known] of Object.entries(roleCodes))
+    if (known === code) return role as GrantedRole
   throw new RangeError(`Unknown role ${code}`)
 }
 

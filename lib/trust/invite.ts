@@ -97,7 +97,10 @@ export function inviteKeysOf(invite: Pick<Invite, 'seed'>): DeviceKeys {
 }
 
 /** Names the pairing channel of one invite on one connection. */
-export function pairingChannelId(invitePublicKey: Uint8Array, handshakeHash: Uint8Array): Uint8Array {
+export function pairingChannelId(
+  invitePublicKey: Uint8Array,
+  handshakeHash: Uint8Array
+): Uint8Array {
   return keyedHash(invitePublicKey, 'skein/pairing-channel', handshakeHash)
 }
 
@@ -129,15 +132,16 @@ export function openPairingRequest(
     return { device: readDevice(decoder), signature: readBytes(decoder, 64) }
   })
   const record = encodeDevice(device)
-  if (!verify(signature, invitePublicKey, 'skein/pair', space, invitePublicKey, record, handshakeHash)) {
+  if (
+    !verify(signature, invitePublicKey, 'skein/pair', space, invitePublicKey, record, handshakeHash)
+  ) {
     throw new SkeinError('BAD_SEAL', 'The proof of an invite does not hold')
   }
   return device
 }
 
 export type PairingAnswer =
-  | { readonly genesis: Uint8Array; readonly spaceKey: Uint8Array }
-  | { readonly refused: ErrorCode }
+  { readonly genesis: Uint8Array; readonly spaceKey: Uint8Array } | { readonly refused: ErrorCode }
 
 const refusals: readonly ErrorCode[] = [
   'INVITE_EXPIRED',

@@ -74,7 +74,8 @@ export class ViewStore {
   async ready(): Promise<void> {
     const cut = await this.#database().get(this.#key(tables.cut))
     if (cut !== null) {
-      for (const [log, length] of decodeAll(new Uint8Array(cut), 'cut', readCut)) this.#cut.set(log, length)
+      for (const [log, length] of decodeAll(new Uint8Array(cut), 'cut', readCut))
+        this.#cut.set(log, length)
     }
     for await (const { key, value } of this.#range(tables.document)) {
       const id = toHex(key.subarray(33))
@@ -88,7 +89,11 @@ export class ViewStore {
       }))
       this.#documentsById.set(id, record)
     }
-    const last = this.#database().iterator({ ...this.#bounds(tables.event), reverse: true, limit: 1 })
+    const last = this.#database().iterator({
+      ...this.#bounds(tables.event),
+      reverse: true,
+      limit: 1
+    })
     for await (const { key } of last) this.#events = numberAt(key, 33) + 1
   }
 
@@ -179,7 +184,12 @@ export class ViewStore {
    * Replaces a document's merged state, atomically, by one that includes its first `merged` entries: `bytesMerged` more
    * than before. Does nothing if a later one has been written meanwhile.
    */
-  async writeState(id: string, merged: number, state: Uint8Array, bytesMerged: number): Promise<void> {
+  async writeState(
+    id: string,
+    merged: number,
+    state: Uint8Array,
+    bytesMerged: number
+  ): Promise<void> {
     const record = this.#documentsById.get(id)
     if (record === undefined || merged <= record.merged) return
     const encoder = encoding.createEncoder()
@@ -242,7 +252,8 @@ export class ViewStore {
       if ('value' in write) batch.tryPut(write.key, write.value)
       else batch.tryDeleteRange(write.deleteFrom, write.deleteTo)
     }
-    for (const record of changed) batch.tryPut(this.#key(tables.document, fromHex(record.id)), encodeRecord(record))
+    for (const record of changed)
+      batch.tryPut(this.#key(tables.document, fromHex(record.id)), encodeRecord(record))
     batch.tryPut(this.#key(tables.cut), encodeCut(this.#cut))
     try {
       await batch.flush()

@@ -99,7 +99,7 @@ export function fillWithEveryKind(doc: Y.Doc): void {
   })
 }
 
-export function mulberry32(seed: number): () => number {
+function mulberry32(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -43,7 +43,7 @@ pacing('saved() cuts a wait short, and what arrived meanwhile is applied', async
   const text = document.doc.getText('body')
 
   text.insert(0, 'a')
-  await null // The first leaves at once …
+  await Promise.resolve() // The first leaves at once …
   text.insert(0, 'a') // … and while it is being written, the next begins a burst.
   assert.is(timers.size, 1)
   document.receive(0, { device: 'bob', update: bobsUpdate() } as IncomingEdit)
