@@ -270,6 +270,7 @@ function decodeFragment(plain: Uint8Array): Fragment {
     const timeMs = decoding.readVarUint(decoder)
     const count = decoding.readVarUint(decoder)
     if (count > maxDeps) throw new RangeError(`${count} deps`)
+    if (count > 0 && (flags & continues) > 0) throw new RangeError('Deps behind the first block')
     const deps: Dep[] = []
     for (let i = 0; i < count; i++) {
       const log = toHex(decoding.readUint8Array(decoder, 8))

@@ -572,9 +572,10 @@ test('a peer that lacks what an edit depends on does not count as holding it', a
   )
   // Bob has told that he holds alice's edit when he tells so of the next.
   const third = await alice.space.open('third')
+  const told = once((listener) => alice.space.on('holdings', listener), waitMs, 'bob tells')
   bodyOf(third).insert(0, 'x')
   await eventually(() => bob.space.waiting === 2, { deadlineMs: waitMs })
-  await once((listener) => alice.space.on('holdings', listener), waitMs, 'bob tells what he holds')
+  await told
   assert.not(isSaved)
   assert.equal(note.safety.devices, [])
   _[Symbol.dispose]()

@@ -23,6 +23,69 @@ interface RawPeer {
 }
 const Raw = Hypercore as unknown as new (folder: string, key?: Uint8Array) => Raw
 
+// What bob sends to alice vanishes below: so what he gets of her, he cannot have asked for.
+
+test('an edit comes without being asked for, after one way and not three', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const [note, copy] = [await space.open('ideas'), await bob.space.open('ideas')]
+  note.doc.getText('body').insert(0, 'a')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob is level')
+  network.swallow(bob.key, alice.key)
+  for (const text of ['ab', 'abc', 'abcd']) {
+    note.doc.getText('body').insert(text.length - 1, text.at(-1)!)
+    await whenText(copy.doc, text)
+  }
+})
+
+test('what was missed while away is fetched, and then edits come unasked again', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const [note, copy] = [await space.open('ideas'), await bob.space.open('ideas')]
+  note.doc.getText('body').insert(0, 'a')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob is level')
+  for (let round = 0; round < 3; round++) {
+    network.partition([[alice.key], [bob.key]])
+    await whenPeer(space, bob, false)
+    await whenPeer(bob.space, alice, false)
+    for (let i = 0; i < 5; i++) {
+      note.doc.getText('body').insert(0, 'x')
+      await note.saved()
+    }
+    network.heal()
+    await whenText(copy.doc, note.doc.getText('body').toString())
+    await deadline(note.saved({ peers: 1 }), waitMs, 'bob is level')
+    network.swallow(bob.key, alice.key)
+    note.doc.getText('body').insert(0, 'y')
+    await whenText(copy.doc, note.doc.getText('body').toString())
+    network.swallow(bob.key, alice.key, false)
+  }
+})
+
+test('what was pushed is pushed on to who is not connected to its author', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const [note, copy] = [await space.open('ideas'), await carol.space.open('ideas')]
+  await whenPeer(bob.space, carol)
+  note.doc.getText('body').insert(0, 'a')
+  await deadline(bob.space.saved({ peers: 2 }), waitMs, 'all hold the same')
+  await whenText(copy.doc, 'a')
+  await deadline(bob.space.saved({ peers: 2 }), waitMs, 'carol is level')
+  network.pause(alice.key, carol.key)
+  network.swallow(carol.key, bob.key)
+  note.doc.getText('body').insert(1, 'b')
+  await whenText(copy.doc, 'ab')
+})
+
+// False forks
+
 test('the first block of a log that comes from two sides at once is no conflict', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
