@@ -39,7 +39,7 @@ declare module 'hypercore' {
     readonly protomux: unknown
     readonly channel: { close(): void }
     /** True once a block of this peer could not be written, or was wrong: no more are fetched. */
-    readonly paused: boolean
+    paused: boolean
   }
   export interface Replicator {
     readonly peers: (Peer & { readonly pushedLength: number; push(index: number): Promise<void> })[]
@@ -77,8 +77,17 @@ declare module 'hypercore' {
     treeHash(length?: number): Promise<Uint8Array>
     download(range: { start: number; end: number; linear?: boolean }): { destroy(): void }
     on(event: 'append' | 'close' | 'truncate', listener: () => void): this
-    on(event: 'download', listener: (index: number) => void): this
+    on(event: 'download', listener: (index: number, bytes: number, from: Peer) => void): this
     on(event: 'conflict', listener: (length: number, fork: number) => void): this
+    on(
+      event: 'verification-error',
+      listener: (
+        error: Error & { readonly code?: string },
+        request: object | null,
+        data: object,
+        peer: Peer
+      ) => void
+    ): this
     off(event: string, listener: (...args: never[]) => void): this
   }
 }
@@ -92,9 +101,7 @@ declare module 'protomux' {
     readonly closed: boolean
     open(handshake?: unknown): void
     close(): void
-    addMessage<T>(options: {
-      onmessage: (message: T) => void | Promise<void>
-    }): Message<T>
+    addMessage<T>(options: { onmessage: (message: T) => void | Promise<void> }): Message<T>
   }
   export default class Protomux {
     static from(stream: unknown): Protomux

@@ -11,6 +11,8 @@
  */
 import type Hypercore from 'hypercore'
 
+const misfitsForgiven = 100
+
 /** Sends the blocks in [from, to) to every peer that takes pushes and lacks them. */
 export function pushBlocks(core: Hypercore, from: number, to: number): void {
   for (let index = from; index < to; index++) {
@@ -35,4 +37,20 @@ export function guardConflicts({ core }: Hypercore): void {
     const isBare = proof.block === null && proof.hash === null && proof.seek === null
     return isBare && (await checkConflict(proof, from))
   }
+}
+
+/**
+ * Pushes are sent on a guess of what is here, and change what is here while answers are on their way: now and then one
+ * does not fit. Hypercore then stops fetching from that peer for good. So a peer is forgiven as long as what it sends
+ * fits again before long. Call it once a core.
+ */
+export function forgiveMisfits(core: Hypercore): void {
+  const misfitsByPeer = new WeakMap<object, number>()
+  core.on('download', (_index, _bytes, peer) => misfitsByPeer.delete(peer))
+  core.on('verification-error', (error, _request, _data, peer) => {
+    if (error.code !== 'INVALID_OPERATION') return
+    const misfits = (misfitsByPeer.get(peer) ?? 0) + 1
+    misfitsByPeer.set(peer, misfits)
+    if (misfits <= misfitsForgiven) peer.paused = false
+  })
 }

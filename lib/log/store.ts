@@ -16,7 +16,7 @@ import type { Clock, Storage } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
-import { allowPush, guardConflicts, pushBlocks } from './push.ts'
+import { allowPush, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
 const hashesKept = 512
@@ -105,6 +105,7 @@ export class Log extends Emitter<LogEvents> {
     })
     await core.ready()
     guardConflicts(core)
+    forgiveMisfits(core)
     this.#core = core
     this.#lengthsBefore = null
     core.on('append', () => {
