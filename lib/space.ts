@@ -5,12 +5,14 @@
 import * as Y from 'yjs'
 import { equalBytes, toHex } from './bytes.ts'
 import type { BoxKeys } from './crypto.ts'
-import { Document, type DocumentHost } from './document.ts'
+import type { Document } from './document.ts'
+import { Documents } from './documents.ts'
 import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
-import { kinds, keyIdOf, type CoreName, type LogId } from './log/entry.ts'
+import { kinds, keyIdOf, type CoreName } from './log/entry.ts'
 import { Feed, type Delivered, type EntryRef, type Gate } from './log/feed.ts'
+import { Health } from './log/health.ts'
 import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
 import type { Log, LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
@@ -21,26 +23,14 @@ import type { DeviceKeys } from './transport.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
 import { encodeEpoch, encodeLeave, type LogPosition, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
-import { clientIdOf, documentIdOf, KeyRing, topicOf } from './trust/keys.ts'
+import { KeyRing, topicOf } from './trust/keys.ts'
 import { isPassedOver, mayWrite, roleAtContent, type DeviceId } from './trust/members.ts'
-import type { IncomingEdit } from './views/applier.ts'
 import { decodeAppEntry, encodeAppEntry, type AppEntry } from './views/app-entry.ts'
-import { decodeEdit, encodeEdit, maxNameChars } from './views/edit.ts'
-import { mergedState } from './views/merge.ts'
-import { presenceClientOf } from './views/presence.ts'
+import { maxNameChars } from './views/edit.ts'
 import { ViewStore } from './views/view-store.ts'
 
 const viewFlushMs = 1_000
-/** Waits between attempts to open a failed store again: doubling from the first to the last. */
-const firstHealMs = 500
-const lastHealMs = 10_000
-/** A document that nobody has open is merged when this much has come for it, and more than is merged. */
-const mergeClosedAtBytes = 1024 * 1024
 const leaveWaitMs = 5_000
-const subdocumentPrefix = 'subdocument:'
-
-/** What of a space fails for now. */
-type Trouble = 'writing' | 'lacking' | 'receiving' | 'reading' | 'views' | 'members'
 
 export interface Member {
   /** The device's signing key in hex. */
@@ -97,18 +87,14 @@ export class Space extends Emitter<SpaceEvents> {
   readonly #admission: Admission
   readonly #lifecycle: Lifecycle
   readonly #me: DeviceId
-  readonly #documentsById = new Map<string, Document>()
+  readonly #documents: Documents
+  readonly #health: Health
   #ownLog!: OwnLog
   #logs!: Record<OwnCore, Log>
   #following: Promise<void> = Promise.resolve()
   #cancelViewFlush: (() => void) | null = null
-  readonly #troubles = new Set<Trouble>()
-  #cancelHeal: (() => void) | null = null
-  #healMs = firstHealMs
-  readonly #merging = new Set<string>()
   /** Wakes those who iterate over live entries. */
   readonly #iterating = new Set<() => void>()
-  #merged: Promise<void> = Promise.resolve()
 
   /** @internal Made by `Skein`. */
   constructor(spaceKey: Uint8Array, genesis: Uint8Array, id: Uint8Array, context: SpaceContext) {
@@ -125,7 +111,7 @@ export class Space extends Emitter<SpaceEvents> {
       deliver: (delivered) => this.#deliver(delivered),
       onPassedOver: () => this.#sync.checkSynced(),
       onInvalid: (device, _log, _seq, error) => this.emit('peer-error', { device, error }),
-      onReadFailed: (error) => this.#storeFailed('reading', error),
+      onReadFailed: (error) => this.#health.storeFailed('reading', error),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       yieldTurn: () => new Promise((resolve) => context.platform.clock.soon(resolve))
     })
@@ -139,22 +125,42 @@ export class Space extends Emitter<SpaceEvents> {
       onPeers: (added, removed) => this.#peersChanged(added, removed),
       onSynced: (synced) => {
         this.emit('synced', { synced })
-        for (const document of this.#openDocuments()) document.syncedChanged(synced)
+        for (const document of this.#documents.open) document.syncedChanged(synced)
       },
       onHoldings: () => {
         this.emit('holdings', {})
-        for (const document of this.#openDocuments()) document.safetyChanged()
+        for (const document of this.#documents.open) document.safetyChanged()
       },
       onPresence: (device, presence) => this.#receivePresence(device, presence),
-      presenceIn: (document) => {
-        const update = this.#documentsById.get(document)?.presence() ?? null
-        return update && { document, clientCounter: this.#ownLog.clientCounter, update }
-      },
+      presenceIn: (document) => this.#documents.presenceIn(document),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       probeStore: () => context.store.probe(),
       onStore: (error) => {
-        if (error === null) this.#trouble('receiving', null)
-        else this.#storeFailed('receiving', error)
+        if (error === null) this.#health.set('receiving', null)
+        else this.#health.storeFailed('receiving', error)
+      }
+    })
+    this.#documents = new Documents({
+      clock: context.platform.clock,
+      space: id,
+      device: this.#me,
+      member: (device) => this.#control.members.get(device),
+      mayWrite: () => !this.readOnly,
+      views: this.#views,
+      feed: this.#feed,
+      sync: () => this.#sync,
+      ownLog: () => this.#ownLog,
+      assertOpen: () => this.#lifecycle.assertOpen(),
+      onDocument: (name) => this.emit('document', { name }),
+      onStorage: (error) => this.emit('storage', { error })
+    })
+    this.#health = new Health({
+      clock: context.platform.clock,
+      reopenStore: () => context.reopenStore(),
+      onChange: (error) => this.emit('storage', { error }),
+      onHealed: () => {
+        this.#trustChanged()
+        this.#flushViewsSoon()
       }
     })
     this.#admission = new Admission({
@@ -252,7 +258,7 @@ export class Space extends Emitter<SpaceEvents> {
 
   /** The names of the documents that have content. */
   documents(): string[] {
-    return this.#views.documents.map((record) => record.name).filter(isAppsName)
+    return this.#documents.names
   }
 
   /** One line of text that lets devices in. Fails with `NOT_ALLOWED`. */
@@ -271,35 +277,8 @@ export class Space extends Emitter<SpaceEvents> {
     if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
       throw new TypeError(`A document's name has 1 to ${maxNameChars} characters`)
     }
-    if (name.startsWith(subdocumentPrefix)) {
-      throw new TypeError(`Names that begin with "${subdocumentPrefix}" are those of subdocuments`)
-    }
     await this.ready()
-    return this.#openNamed(name, doc)
-  }
-
-  async #openNamed(name: string, doc: Y.Doc | undefined): Promise<Document> {
-    const id = documentIdOf(this.#control.ring.space, name)
-    let document = this.#documentsById.get(id)
-    while (document?.isClosing === true) {
-      await document.close().catch(() => {}) // Whoever closed it is told.
-      document = this.#documentsById.get(id)
-    }
-    this.#lifecycle.assertOpen()
-    if (document !== undefined && doc !== undefined && document.doc !== doc) {
-      throw new SkeinError('DOCUMENT_OPEN', `"${name}" is open with another Y.Doc`)
-    }
-    if (document === undefined) {
-      document = new Document(name, doc, this.#hostOf(id, name))
-      this.#documentsById.set(id, document)
-    }
-    try {
-      await document.ready()
-    } catch (error) {
-      if (this.#documentsById.get(id) === document) this.#documentsById.delete(id)
-      throw error
-    }
-    return document
+    return this.#documents.openNamed(name, doc)
   }
 
   /**
@@ -354,10 +333,10 @@ export class Space extends Emitter<SpaceEvents> {
   async saved({ peers = 0, signal }: { peers?: number; signal?: AbortSignal } = {}): Promise<void> {
     throwIfAborted(signal)
     this.#lifecycle.assertOpen()
-    for (const document of this.#openDocuments())
+    for (const document of this.#documents.open)
       await document.saved(signal === undefined ? {} : { signal })
     await this.#ownLog.flush()
-    if (peers > 0) await this.#sync.holdings.whenHeldBy(this.#cut(), peers, signal)
+    if (peers > 0) await this.#sync.holdings.whenHeldBy(this.#feed.cut, peers, signal)
   }
 
   /**
@@ -446,7 +425,7 @@ export class Space extends Emitter<SpaceEvents> {
       this.#logs[core].on('progress', () => this.#ownProgress(this.#logs[core]))
       this.#logs[core].on('conflict', ({ length }) => this.#forkSeen(this.#logs[core], length))
     }
-    if (this.#ownLog.isBehind) this.#trouble('lacking', behindError())
+    if (this.#ownLog.isBehind) this.#health.set('lacking', behindError())
     await this.#follow()
     await this.#settle()
     const owner = this.#control.genesis.owners[0]!
@@ -489,10 +468,10 @@ export class Space extends Emitter<SpaceEvents> {
         failures.push(error)
       }
     }
-    for (const document of this.#openDocuments()) await attempt(() => document.close())
+    failures.push(...(await this.#documents.close()))
     for (const wake of this.#iterating) wake()
     this.#cancelViewFlush?.()
-    this.#cancelHeal?.()
+    this.#health.stop()
     // Undefined where opening failed half-way.
     const ownLog = this.#ownLog as OwnLog | undefined
     await attempt(() => ownLog?.close())
@@ -500,7 +479,6 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.stop()
     this.#feed.stop()
     await attempt(() => this.#following)
-    await attempt(() => this.#merged)
     await attempt(() => this.#views.flush())
     for (const log of this.#feed.logs) await attempt(() => this.#context.store.closeLog(log))
     if (failures.length > 0) throw failures[0]
@@ -519,7 +497,7 @@ export class Space extends Emitter<SpaceEvents> {
     const ref: EntryRef = { log: log.id, from, to }
     this.#views.advance(log.id, to)
     try {
-      if (entry.kind === kinds.edit) this.#deliverEdit(device, entry.body, ref, isOwn)
+      if (entry.kind === kinds.edit) this.#documents.deliver(device, entry.body, ref, isOwn)
       else if (entry.kind === kinds.event) {
         const appEntry = decodeAppEntry(entry, device, ref)
         this.#views.fileEvent(appEntry.type, ref)
@@ -531,16 +509,6 @@ export class Space extends Emitter<SpaceEvents> {
       this.emit('peer-error', { device, error })
     }
     this.#flushViewsSoon()
-  }
-
-  #deliverEdit(device: DeviceId, body: Uint8Array, ref: EntryRef, isOwn: boolean): void {
-    const { document: id, clientCounter, name, update } = decodeEdit(body, this.#control.ring.space)
-    const wasNamed = (this.#views.document(id)?.name ?? '') !== ''
-    const number = this.#views.file(id, name, ref, body.length)
-    if (name !== null && !wasNamed && isAppsName(name)) this.emit('document', { name })
-    const document = this.#documentsById.get(id)
-    if (document === undefined) this.#mergeMaybe(id)
-    else if (!isOwn) document.receive(number, { device, clientCounter, update, ref })
   }
 
   #appended(entries: readonly Appended[]): void {
@@ -582,12 +550,13 @@ export class Space extends Emitter<SpaceEvents> {
   // Members
 
   #trustChanged(): void {
-    this.#following = this.#following.then(() => this.#follow())
+    // One that failed has been told of; this one tries anew.
+    this.#following = this.#following.catch(() => {}).then(() => this.#follow())
     this.#following.catch((cause: unknown) => {
       const error = new SkeinError('STORAGE_FAILED', 'A member’s logs could not be opened', {
         cause
       })
-      this.#storeFailed('members', error)
+      this.#health.storeFailed('members', error)
     })
   }
 
@@ -609,7 +578,7 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.update()
     this.#admission.update(this.#context.connections())
     this.emit('members', { members: this.members() })
-    for (const document of this.#openDocuments()) document.mayWriteChanged()
+    for (const document of this.#documents.open) document.mayWriteChanged()
   }
 
   #positionOf(device: Uint8Array): LogPosition {
@@ -627,195 +596,37 @@ export class Space extends Emitter<SpaceEvents> {
     if (connected !== wasConnected) {
       this.emit('status', { status: connected ? 'connected' : 'disconnected', connected })
     }
-    for (const [id, document] of this.#documentsById) {
-      document.peersChanged(added, removed)
-      const update = added.length === 0 ? null : document.presence()
-      if (update !== null) this.#sendPresence(id, update)
-    }
+    this.#documents.peersChanged(added, removed)
   }
 
   #forkSeen(log: Log, length: number): void {
     this.emit('fork', { device: toHex(log.name.device), length })
   }
 
-  // Documents
-
-  #openDocuments(): Document[] {
-    return [...this.#documentsById.values()]
-  }
-
-  #hostOf(id: string, name: string): DocumentHost {
-    const { clock } = this.#context.platform
-    const views = this.#views
-    return {
-      clock,
-      clientId: () => this.#clientIdsOf(this.#me, this.#ownLog.clientCounter)[0] ?? 0,
-      mayWrite: () => !this.readOnly,
-      peers: () => this.peers,
-      isSynced: () => this.synced,
-      clientIdsOf: (device, clientCounter) => this.#clientIdsOf(device, clientCounter),
-      append: (update) => {
-        const isNamed = (views.document(id)?.name ?? '') !== ''
-        const clientCounter = this.#ownLog.clientCounter
-        const body = encodeEdit({
-          document: id,
-          clientCounter,
-          name: isNamed ? null : name,
-          update
-        })
-        return this.#ownLog.append('content', kinds.edit, body)
-      },
-      flush: () => this.#ownLog.flush(),
-      read: async () => {
-        const stored = await views.read(id)
-        const edits: IncomingEdit[] = []
-        for (const ref of stored.since) edits.push(await this.#readEdit(ref))
-        return { stored, edits }
-      },
-      writeState: (state) => {
-        const record = views.document(id)
-        if (record === null) return Promise.resolve()
-        return views.writeState(id, record.filed, state, record.bytesSince)
-      },
-      bytesToMerge: () => {
-        const record = views.document(id)
-        return { since: record?.bytesSince ?? 0, merged: record?.bytesMerged ?? 0 }
-      },
-      sendPresence: (update) => this.#sendPresence(id, update),
-      askPresence: () => this.#sync.askPresence(id),
-      cut: () => this.#cut(),
-      devicesHolding: (cut) => this.#sync.holdings.devicesHolding(cut),
-      whenHeldBy: (cut, count, signal) => this.#sync.holdings.whenHeldBy(cut, count, signal),
-      openSubdocument: async (subdocument) => {
-        const document = await this.#openNamed(subdocumentPrefix + subdocument.guid, subdocument)
-        subdocument.once('destroy', () => void document.close().catch(() => {})) // Its own 'error' has told.
-      },
-      onClosed: () => this.#documentsById.delete(id)
-    }
-  }
-
-  async #readEdit(ref: EntryRef): Promise<IncomingEdit> {
-    const { device, entry } = await this.#feed.readBack(ref)
-    const { clientCounter, update } = decodeEdit(entry.body, this.#control.ring.space)
-    return { device, clientCounter, update, ref }
-  }
-
-  /** Keeps what a document costs to open in proportion to what it is, also when nobody opens it for long. */
-  #mergeMaybe(id: string): void {
-    const record = this.#views.document(id)
-    if (record === null || this.#merging.has(id)) return
-    if (record.bytesSince < Math.max(mergeClosedAtBytes, record.bytesMerged)) return
-    this.#merging.add(id)
-    this.#merged = this.#merged
-      .then(() => this.#merge(id))
-      .catch((cause: unknown) => {
-        if (this.#lifecycle.isClosing) return
-        const error = new SkeinError('STORAGE_FAILED', 'A document could not be merged', { cause })
-        this.emit('storage', { error })
-      })
-      .finally(() => this.#merging.delete(id))
-  }
-
-  async #merge(id: string): Promise<void> {
-    if (this.#lifecycle.isClosing || this.#documentsById.has(id)) return
-    const { state, since, filed, bytes } = await this.#views.read(id)
-    const edits: IncomingEdit[] = []
-    for (const ref of since) edits.push(await this.#readEdit(ref))
-    const merged = mergedState(state, edits, (device, counter) =>
-      this.#clientIdsOf(device, counter)
-    )
-    if (merged === null || this.#documentsById.has(id)) return
-    await this.#views.writeState(id, filed, merged, bytes)
-  }
-
-  #clientIdsOf(device: DeviceId, clientCounter: number): number[] {
-    const member = this.#control.members.get(device)
-    if (member === undefined) return []
-    const { space } = this.#control.ring
-    const { signKey } = member.record
-    return [...new Set(member.salts.map((salt) => clientIdOf(space, signKey, salt, clientCounter)))]
-  }
-
-  #receivePresence(device: DeviceId, { document, clientCounter, update }: Presence): void {
-    const clientId = presenceClientOf(update)
-    if (!this.#clientIdsOf(device, clientCounter).includes(clientId)) {
-      const error = new SkeinError(
-        'BAD_ENCODING',
-        'Presence came under the client id of another device'
-      )
+  #receivePresence(device: DeviceId, presence: Presence): void {
+    try {
+      this.#documents.receivePresence(device, presence)
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
       this.emit('peer-error', { device, error })
-      return
     }
-    this.#documentsById.get(document)?.receivePresence(device, clientId, update)
-  }
-
-  #sendPresence(document: string, update: Uint8Array): void {
-    this.#sync.sendPresence({ document, clientCounter: this.#ownLog.clientCounter, update })
   }
 
   // Safety
 
-  #cut(): Map<LogId, number> {
-    const cut = new Map<LogId, number>()
-    for (const log of this.#feed.logs) {
-      const length = this.#feed.deliveredOf(log.id)
-      if (length > 0) cut.set(log.id, length)
-    }
-    return cut
-  }
-
   #writingFailed(error: SkeinError | null): void {
-    this.#trouble('writing', error)
-    for (const document of this.#openDocuments()) {
+    this.#health.set('writing', error)
+    for (const document of this.#documents.open) {
       if (error !== null) document.writingFailed(error)
       document.safetyChanged()
     }
   }
 
-  /** Tells of a failure, and once none is left of their end. */
-  #trouble(what: Trouble, error: SkeinError | null): void {
-    if (error === null) {
-      if (!this.#troubles.delete(what) || this.#troubles.size > 0) return
-      this.#healMs = firstHealMs
-    } else this.#troubles.add(what)
-    this.emit('storage', { error })
-  }
-
-  /**
-   * The store failed, and nothing was being written to this device's log, which would have opened it again: so that is
-   * done here, less and less often while it does not help.
-   */
-  #storeFailed(what: Trouble, error: SkeinError): void {
-    this.#trouble(what, error)
-    if (this.#cancelHeal !== null || this.#lifecycle.isClosing) return
-    this.#cancelHeal = this.#context.platform.clock.after(this.#healMs, () => {
-      if (this.#troubles.size === 0) {
-        this.#cancelHeal = null
-        return
-      }
-      this.#healMs = Math.min(this.#healMs * 2, lastHealMs)
-      this.#context.reopenStore().then(
-        () => {
-          this.#cancelHeal = null
-          if (this.#lifecycle.isClosing) return
-          for (const ended of ['reading', 'members'] as const) this.#trouble(ended, null)
-          this.#trustChanged()
-          this.#flushViewsSoon()
-        },
-        (cause: unknown) => {
-          this.#cancelHeal = null
-          const failure = cause instanceof SkeinError ? cause : error
-          this.#storeFailed(what, failure)
-        }
-      )
-    })
-  }
-
   /** What this device's logs lacked has come back: it may write again. */
   #caughtUp(): void {
-    this.#trouble('lacking', null)
+    this.#health.set('lacking', null)
     for (const core of ['control', 'content'] as const) this.#ownProgress(this.#logs[core])
-    for (const document of this.#openDocuments()) document.mayWriteChanged()
+    for (const document of this.#documents.open) document.mayWriteChanged()
   }
 
   #flushViewsSoon(): void {
@@ -827,10 +638,10 @@ export class Space extends Emitter<SpaceEvents> {
         this.#cancelViewFlush = null
         // What could not be written waits in memory, and the logs have it all the same.
         this.#views.flush().then(
-          () => this.#trouble('views', null),
+          () => this.#health.set('views', null),
           (cause: unknown) => {
             const message = 'The views of documents could not be written'
-            this.#storeFailed('views', new SkeinError('STORAGE_FAILED', message, { cause }))
+            this.#health.storeFailed('views', new SkeinError('STORAGE_FAILED', message, { cause }))
           }
         )
       }
@@ -843,9 +654,4 @@ export class Space extends Emitter<SpaceEvents> {
   ): { space: Uint8Array; device: Uint8Array; core: CoreName } {
     return { space: this.#control.ring.space, device, core }
   }
-}
-
-/** Not the empty one of a document whose name is not known yet, nor one made for a subdocument. */
-function isAppsName(name: string): boolean {
-  return name !== '' && !name.startsWith(subdocumentPrefix)
 }

@@ -135,6 +135,15 @@ export class Feed {
     return this.#readersById.get(id)?.log ?? null
   }
 
+  /** By log, everything that has been delivered. */
+  get cut(): Map<LogId, number> {
+    const cut = new Map<LogId, number>()
+    for (const { log, delivered } of this.#readersById.values()) {
+      if (delivered > 0) cut.set(log.id, delivered)
+    }
+    return cut
+  }
+
   /** Up to where a log has been delivered. */
   deliveredOf(id: LogId): number {
     return this.#readersById.get(id)?.delivered ?? 0

@@ -1,0 +1,243 @@
+/**
+ * The documents of one space: opens them, brings each what the feed delivered for it, and keeps those that nobody has
+ * open cheap to open.
+ */
+import type * as Y from 'yjs'
+import { Document, type DocumentHost } from './document.ts'
+import { SkeinError } from './errors.ts'
+import { kinds, type LogId } from './log/entry.ts'
+import type { EntryRef, Feed } from './log/feed.ts'
+import type { OwnLog } from './log/own-log.ts'
+import type { Clock } from './platform.ts'
+import type { Presence } from './sync/space-channel.ts'
+import type { SpaceSync } from './sync/space-sync.ts'
+import { clientIdOf, documentIdOf } from './trust/keys.ts'
+import type { DeviceId, Membership } from './trust/members.ts'
+import type { IncomingEdit } from './views/applier.ts'
+import { decodeEdit, encodeEdit } from './views/edit.ts'
+import { mergedState } from './views/merge.ts'
+import { presenceClientOf } from './views/presence.ts'
+import type { ViewStore } from './views/view-store.ts'
+
+/** A document that nobody has open is merged when this much has come for it, and more than is merged. */
+const mergeClosedAtBytes = 1024 * 1024
+const subdocumentPrefix = 'subdocument:'
+
+export interface DocumentsOptions {
+  readonly clock: Clock
+  readonly space: Uint8Array
+  readonly device: DeviceId
+  readonly member: (device: DeviceId) => Membership | undefined
+  readonly mayWrite: () => boolean
+  readonly views: ViewStore
+  readonly feed: Feed
+  readonly sync: () => SpaceSync
+  readonly ownLog: () => OwnLog
+  /** Fails once the space is being closed. */
+  readonly assertOpen: () => void
+  /** A document that was not known here before. */
+  readonly onDocument: (name: string) => void
+  readonly onStorage: (error: SkeinError) => void
+}
+
+export class Documents {
+  readonly #options: DocumentsOptions
+  readonly #openById = new Map<string, Document>()
+  readonly #merging = new Set<string>()
+  #merged: Promise<void> = Promise.resolve()
+  #isClosing = false
+
+  constructor(options: DocumentsOptions) {
+    this.#options = options
+  }
+
+  /** Those that are open. */
+  get open(): Document[] {
+    return [...this.#openById.values()]
+  }
+
+  /** The names of those that have content. */
+  get names(): string[] {
+    return this.#options.views.documents.map((record) => record.name).filter(isAppsName)
+  }
+
+  /** Fails with a `TypeError`, `DOCUMENT_OPEN`, `DOCUMENT_NOT_EMPTY`, `CLOSED`. */
+  openNamed(name: string, doc: Y.Doc | undefined): Promise<Document> {
+    if (!isAppsName(name)) {
+      throw new TypeError(`Names that begin with "${subdocumentPrefix}" are those of subdocuments`)
+    }
+    return this.#open(name, doc)
+  }
+
+  /** Files an edit that the feed has delivered, and hands it to its document. Fails with `BAD_ENCODING`. */
+  deliver(device: DeviceId, body: Uint8Array, ref: EntryRef, isOwn: boolean): void {
+    const { views, space } = this.#options
+    const { document: id, clientCounter, name, update } = decodeEdit(body, space)
+    const wasNamed = this.#isNamed(id)
+    const number = views.file(id, name, ref, body.length)
+    if (name !== null && !wasNamed && isAppsName(name)) this.#options.onDocument(name)
+    const document = this.#openById.get(id)
+    if (document === undefined) this.#mergeMaybe(id)
+    else if (!isOwn) document.receive(number, { device, clientCounter, update, ref })
+  }
+
+  /** Fails with `BAD_ENCODING` for presence under a client id that is not its sender's. */
+  receivePresence(device: DeviceId, { document, clientCounter, update }: Presence): void {
+    const clientId = presenceClientOf(update)
+    if (!this.#clientIdsOf(device, clientCounter).includes(clientId)) {
+      throw new SkeinError('BAD_ENCODING', 'Presence came under the client id of another device')
+    }
+    this.#openById.get(document)?.receivePresence(device, clientId, update)
+  }
+
+  /** This device's presence in a document, if it is open and has any. */
+  presenceIn(id: string): Presence | null {
+    const update = this.#openById.get(id)?.presence() ?? null
+    return update && { document: id, clientCounter: this.#options.ownLog().clientCounter, update }
+  }
+
+  peersChanged(added: DeviceId[], removed: DeviceId[]): void {
+    for (const [id, document] of this.#openById) {
+      document.peersChanged(added, removed)
+      const presence = added.length === 0 ? null : this.presenceIn(id)
+      if (presence !== null) this.#options.sync().sendPresence(presence)
+    }
+  }
+
+  /** Closes every document, and lets merging end; the failures, if any. */
+  async close(): Promise<unknown[]> {
+    this.#isClosing = true
+    const closed = await Promise.allSettled(this.open.map((document) => document.close()))
+    await this.#merged
+    return closed.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : []
+    )
+  }
+
+  async #open(name: string, doc: Y.Doc | undefined): Promise<Document> {
+    const id = documentIdOf(this.#options.space, name)
+    let document = this.#openById.get(id)
+    while (document?.isClosing === true) {
+      await document.close().catch(() => {}) // Whoever closed it is told.
+      document = this.#openById.get(id)
+    }
+    this.#options.assertOpen()
+    if (document !== undefined && doc !== undefined && document.doc !== doc) {
+      throw new SkeinError('DOCUMENT_OPEN', `"${name}" is open with another Y.Doc`)
+    }
+    if (document === undefined) {
+      document = new Document(name, doc, this.#hostOf(id, name))
+      this.#openById.set(id, document)
+    }
+    try {
+      await document.ready()
+    } catch (error) {
+      if (this.#openById.get(id) === document) this.#openById.delete(id)
+      throw error
+    }
+    return document
+  }
+
+  #hostOf(id: string, name: string): DocumentHost {
+    const { clock, device: me, views, sync, ownLog, mayWrite } = this.#options
+    return {
+      clock,
+      clientId: () => this.#clientIdsOf(me, ownLog().clientCounter)[0] ?? 0,
+      mayWrite,
+      peers: () => sync().peers,
+      isSynced: () => sync().synced,
+      clientIdsOf: (device, clientCounter) => this.#clientIdsOf(device, clientCounter),
+      append: (update) => {
+        const { clientCounter } = ownLog()
+        const body = { document: id, clientCounter, name: this.#isNamed(id) ? null : name, update }
+        return ownLog().append('content', kinds.edit, encodeEdit(body))
+      },
+      flush: () => ownLog().flush(),
+      read: async () => {
+        const stored = await views.read(id)
+        return { stored, edits: await this.#readEdits(stored.since) }
+      },
+      writeState: (state) => {
+        const record = views.document(id)
+        if (record === null) return Promise.resolve()
+        return views.writeState(id, record.filed, state, record.bytesSince)
+      },
+      bytesToMerge: () => {
+        const record = views.document(id)
+        return { since: record?.bytesSince ?? 0, merged: record?.bytesMerged ?? 0 }
+      },
+      sendPresence: (update) =>
+        sync().sendPresence({ document: id, clientCounter: ownLog().clientCounter, update }),
+      askPresence: () => sync().askPresence(id),
+      cut: () => this.#cut(),
+      devicesHolding: (cut) => sync().holdings.devicesHolding(cut),
+      whenHeldBy: (cut, count, signal) => sync().holdings.whenHeldBy(cut, count, signal),
+      openSubdocument: async (subdocument) => {
+        const document = await this.#open(subdocumentPrefix + subdocument.guid, subdocument)
+        subdocument.once('destroy', () => void document.close().catch(() => {})) // Its own 'error' has told.
+      },
+      onClosed: () => this.#openById.delete(id)
+    }
+  }
+
+  #cut(): Map<LogId, number> {
+    return this.#options.feed.cut
+  }
+
+  #isNamed(id: string): boolean {
+    return (this.#options.views.document(id)?.name ?? '') !== ''
+  }
+
+  async #readEdits(refs: readonly EntryRef[]): Promise<IncomingEdit[]> {
+    const edits: IncomingEdit[] = []
+    for (const ref of refs) {
+      const { device, entry } = await this.#options.feed.readBack(ref)
+      const { clientCounter, update } = decodeEdit(entry.body, this.#options.space)
+      edits.push({ device, clientCounter, update, ref })
+    }
+    return edits
+  }
+
+  /** Keeps what a document costs to open in proportion to what it is, also when nobody opens it for long. */
+  #mergeMaybe(id: string): void {
+    const record = this.#options.views.document(id)
+    if (record === null || this.#merging.has(id)) return
+    if (record.bytesSince < Math.max(mergeClosedAtBytes, record.bytesMerged)) return
+    this.#merging.add(id)
+    this.#merged = this.#merged
+      .then(() => this.#merge(id))
+      .catch((cause: unknown) => {
+        if (this.#isClosing) return
+        const message = 'A document could not be merged'
+        this.#options.onStorage(new SkeinError('STORAGE_FAILED', message, { cause }))
+      })
+      .finally(() => this.#merging.delete(id))
+  }
+
+  async #merge(id: string): Promise<void> {
+    const { views } = this.#options
+    if (this.#isClosing || this.#openById.has(id)) return
+    const { state, since, filed, bytes } = await views.read(id)
+    const edits = await this.#readEdits(since)
+    const merged = mergedState(state, edits, (device, counter) =>
+      this.#clientIdsOf(device, counter)
+    )
+    if (merged === null || this.#openById.has(id)) return
+    await views.writeState(id, filed, merged, bytes)
+  }
+
+  #clientIdsOf(device: DeviceId, clientCounter: number): number[] {
+    const member = this.#options.member(device)
+    if (member === undefined) return []
+    const { signKey } = member.record
+    const ids = member.salts.map((salt) =>
+      clientIdOf(this.#options.space, signKey, salt, clientCounter)
+    )
+    return [...new Set(ids)]
+  }
+}
+
+/** Not the empty one of a document whose name is not known yet, nor one made for a subdocument. */
+function isAppsName(name: string): boolean {
+  return name !== '' && !name.startsWith(subdocumentPrefix)
+}
