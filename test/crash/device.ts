@@ -69,7 +69,7 @@ export class DeviceProcess {
     child.on('message', (report: Report) => {
       if (report.kind === 'fork') this.failures.push('fork')
       if (report.kind === 'failed') this.failures.push(report.message)
-      for (const listener of [...this.#listeners]) listener(report)
+      for (const listener of this.#listeners) listener(report)
     })
     child.once('exit', (code) => {
       if (code !== null && code !== 0) this.failures.push(`the process ended with code ${code}`)
@@ -169,7 +169,7 @@ async function run(options: DeviceOptions): Promise<void> {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
     void report({ kind: 'failed', message })
   }
-  const { randomBytes } = platform
+  const randomBytes = (length: number): Uint8Array => platform.randomBytes(length)
   const note = (length: number, path: string): void =>
     appendFileSync(syncedFile!, `${length} ${basename(join(path, '..'))}/${basename(path)}\n`)
   const skein = new Skein({

@@ -44,7 +44,11 @@ test('a store older than the outbox takes its tail back, and no log forks', asyn
     documents,
     bootstrap
   })
-  await using bob = new Skein({ storage: bobsFolder, name: 'bob', transports: [hyperswarm({ bootstrap })] })
+  await using bob = new Skein({
+    storage: bobsFolder,
+    name: 'bob',
+    transports: [hyperswarm({ bootstrap })]
+  })
   await alice.open()
   await alice.ask({ do: 'create' }, 'done')
   const { invite } = await alice.ask({ do: 'invite' }, 'invite')
@@ -224,7 +228,13 @@ test('a receiver that loses all it had not synced still holds what it said it ho
     name: 'alice',
     transports: [hyperswarm({ bootstrap })]
   })
-  await using bob = new DeviceProcess({ folder: bobsFolder, name: 'bob', documents, bootstrap, syncedFile })
+  await using bob = new DeviceProcess({
+    folder: bobsFolder,
+    name: 'bob',
+    documents,
+    bootstrap,
+    syncedFile
+  })
   await alice.ready()
   const space = await alice.createSpace({ name: 'crash' })
   const faultsAtAlice = watch(space)
@@ -307,7 +317,11 @@ function watch(space: Space, expected: string[] = []): string[] {
 }
 
 /** Waits for so many more acknowledgements. */
-async function until(device: DeviceProcess, acknowledged: Acknowledged, more: number): Promise<void> {
+async function until(
+  device: DeviceProcess,
+  acknowledged: Acknowledged,
+  more: number
+): Promise<void> {
   const wanted = acknowledged.count + more
   if (more === 0) return
   await once(
