@@ -58,6 +58,12 @@ export class Skein extends Emitter<SkeinEvents> {
   readonly #connections = new Map<DeviceId, PeerConnection>()
   /** Joins under way look at every connection that comes. */
   readonly #joining = new Set<(connection: PeerConnection) => void>()
+  /** They hear of spaces that are taken up: another join may have been quicker. */
+  readonly #hearing = new Set<(space: Space) => void>()
+  /** Those joins themselves, by what ends them, with the topics they look in. */
+  readonly #joins = new Map<AbortController, Uint8Array>()
+  /** Spaces that are being taken up, by id. */
+  readonly #adding = new Map<string, Promise<Space>>()
   #storage: Storage | null = null
   #store!: LogStore
   #secrets!: Secrets
@@ -153,23 +159,18 @@ export class Skein extends Emitter<SkeinEvents> {
     const { timeoutMs = joinTimeoutMs, signal } = options
     const invite = parseInvite(text)
     throwIfAborted(signal)
-    await this.ready()
     const patience = new AbortController()
-    const isExpired = invite.expiresAtMs > 0 && this.#platform.clock.now() >= invite.expiresAtMs
-    const unanswered = isExpired
-      ? new SkeinError(
-          'INVITE_EXPIRED',
-          'The invite has expired, and nobody who may say otherwise answered'
-        )
-      : new SkeinError(
-          'INVITE_UNANSWERED',
-          `Nobody who may let this device in answered within ${timeoutMs} ms`
-        )
-    const cancel = this.#platform.clock.after(timeoutMs, () => patience.abort(unanswered))
     const abort = (): void =>
       patience.abort(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
     signal?.addEventListener('abort', abort, { once: true })
+    const topic = topicOf(invite.topicSecret)
+    this.#joins.set(patience, topic)
+    let cancel = (): void => {}
     try {
+      await this.ready()
+      cancel = this.#platform.clock.after(timeoutMs, () =>
+        patience.abort(this.#unanswered(invite, timeoutMs))
+      )
       const known = this.#spacesById.get(toHex(invite.space))
       const space =
         known !== undefined && known.role !== null
@@ -180,7 +181,18 @@ export class Skein extends Emitter<SkeinEvents> {
     } finally {
       cancel()
       signal?.removeEventListener('abort', abort)
+      this.#joins.delete(patience)
+      await this.#leaveTopicMaybe(topic)
     }
+  }
+
+  #unanswered({ expiresAtMs }: Invite, timeoutMs: number): SkeinError {
+    if (expiresAtMs > 0 && this.#platform.clock.now() >= expiresAtMs) {
+      const message = 'The invite has expired, and nobody who may say otherwise answered'
+      return new SkeinError('INVITE_EXPIRED', message)
+    }
+    const message = `Nobody who may let this device in answered within ${timeoutMs} ms`
+    return new SkeinError('INVITE_UNANSWERED', message)
   }
 
   async #open(): Promise<void> {
@@ -212,6 +224,9 @@ export class Skein extends Emitter<SkeinEvents> {
       } catch (error) {
         failures.push(error)
       }
+    }
+    for (const patience of this.#joins.keys()) {
+      patience.abort(new SkeinError('CLOSED', 'This was closed before a member had answered'))
     }
     for (const space of this.#spacesById.values()) await attempt(() => space.close())
     for (const connection of this.#connections.values()) connection.close()
@@ -246,7 +261,17 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /** Takes a space up that was not here: its keys first, so that whatever happens next finds it again. */
-  async #add(secrets: SpaceSecrets): Promise<Space> {
+  #add(secrets: SpaceSecrets): Promise<Space> {
+    const id = toHex(spaceIdOf(secrets.genesis))
+    let adding = this.#adding.get(id)
+    if (adding === undefined) {
+      adding = this.#takeUp(secrets).finally(() => this.#adding.delete(id))
+      this.#adding.set(id, adding)
+    }
+    return adding
+  }
+
+  async #takeUp(secrets: SpaceSecrets): Promise<Space> {
     const id = spaceIdOf(secrets.genesis)
     await this.#changeSpaces((spaces) => [
       ...spaces.filter(({ genesis }) => !equalBytes(spaceIdOf(genesis), id)),
@@ -255,6 +280,7 @@ export class Skein extends Emitter<SkeinEvents> {
     const space = await this.#openSpace(secrets)
     for (const connection of this.#connections.values()) space.connected(connection)
     void this.#joinTopic(space.topic)
+    for (const hear of [...this.#hearing]) hear(space)
     return space
   }
 
@@ -295,6 +321,15 @@ export class Skein extends Emitter<SkeinEvents> {
       this.#reopening = null
     })
     return this.#reopening
+  }
+
+  /** Ends the search for a space that this device is not in, unless another join looks for it too. */
+  async #leaveTopicMaybe(topic: Uint8Array): Promise<void> {
+    const wanted = [...this.#joins.values(), ...this.spaces().map((space) => space.topic)]
+    if (this.#lifecycle.isClosing || wanted.some((other) => equalBytes(other, topic))) return
+    for (const transport of this.#options.transports ?? []) {
+      await transport.leave(topic).catch(() => {}) // It finds what nobody asks for: no harm is done.
+    }
   }
 
   async #joinTopic(topic: Uint8Array): Promise<void> {
@@ -338,13 +373,14 @@ export class Skein extends Emitter<SkeinEvents> {
 
   /** Asks every device that can be met whether it lets this one in, until one has. */
   async #pair(invite: Invite, known: Space | undefined, signal: AbortSignal): Promise<Space> {
+    if (signal.aborted) throw signal.reason
     const invitePublicKey = inviteKeysOf(invite).publicKey
-    const topic = topicOf(invite.topicSecret)
-    void this.#joinTopic(topic)
-    const secrets = await new Promise<SpaceSecrets>((resolve, reject) => {
+    void this.#joinTopic(topicOf(invite.topicSecret))
+    const paired = await new Promise<SpaceSecrets | Space>((resolve, reject) => {
       const channels: { close(): void }[] = []
       const done = (): void => {
         this.#joining.delete(look)
+        this.#hearing.delete(hear)
         signal.removeEventListener('abort', abort)
         for (const channel of channels) channel.close()
       }
@@ -368,15 +404,21 @@ export class Skein extends Emitter<SkeinEvents> {
         }
         channels.push(askPairing(connection, invitePublicKey, request, onAnswer))
       }
+      const hear = (space: Space): void => {
+        if (space.id !== toHex(invite.space)) return
+        done()
+        resolve(space)
+      }
       const abort = (): void => {
         done()
         reject(signal.reason as Error)
       }
       signal.addEventListener('abort', abort, { once: true })
       this.#joining.add(look)
+      this.#hearing.add(hear)
       for (const connection of this.#connections.values()) look(connection)
     })
-    return known ?? this.#add(secrets)
+    return paired instanceof Space ? paired : (known ?? this.#add(paired))
   }
 
   /** How this device introduces itself to a space: with a salt of its own for each. */

@@ -365,6 +365,7 @@ export class Space extends Emitter<SpaceEvents> {
 
   /** @internal Resolves when this device has been let in and can read. */
   whenMember(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason as Error)
     return new Promise((resolve, reject) => {
       const check = (): void => {
         if (this.role === null || (this.role !== 'mirror' && this.#control.contentKey === null))

@@ -70,7 +70,8 @@ export function parseInvite(text: string): Invite {
     throw new SkeinError('INVITE_INVALID', 'This is no invite', { cause })
   }
   const end = bytes.length - 4
-  if (end < 0 || !equalBytes(checksum(bytes.subarray(0, end)), bytes.subarray(end))) {
+  const isCanonical = toBase64UrlEncoded(bytes) === trimmed.slice(scheme.length)
+  if (!isCanonical || end < 0 || !equalBytes(checksum(bytes.subarray(0, end)), bytes.subarray(end))) {
     throw new SkeinError('INVITE_INVALID', 'This invite is incomplete or mistyped')
   }
   try {
@@ -171,6 +172,7 @@ export function decodePairingAnswer(bytes: Uint8Array): PairingAnswer {
       const genesis = new Uint8Array(decoding.readVarUint8Array(decoder))
       return { genesis, spaceKey: readBytes(decoder, 32) }
     }
+    if (tag !== 1) throw new RangeError(`An answer of kind ${tag}`)
     const code = decoding.readVarString(decoder)
     return { refused: refusals.find((known) => known === code) ?? 'INVITE_REFUSED' }
   })
