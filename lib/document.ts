@@ -1,18 +1,9 @@
 /**
  * A `Y.Doc` kept in the logs; behaves as a Yjs provider. It is changed by its user, or by edits that the feed delivered
  * and the validator let pass, and by nothing else: no transport touches a document, no document knows a transport.
- *
- * Pacing: an edit that comes alone leaves at once; what comes while it is being written leaves together after that. Once
- * edits have outrun the writing a few times in a row, they leave one group each 100 ms, and what others wrote is applied
- * between groups: otherwise two machines at full speed would make an entry of every keystroke.
  */
 import * as Y from 'yjs'
-import {
-  Awareness,
-  applyAwarenessUpdate,
-  encodeAwarenessUpdate,
-  removeAwarenessStates
-} from 'y-protocols/awareness'
+import type { Awareness } from 'y-protocols/awareness'
 import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -20,14 +11,13 @@ import type { Clock } from './platform.ts'
 import { Changes, leaveMarksUntidied } from './log/changes.ts'
 import type { LogId } from './log/entry.ts'
 import type { Appended } from './log/own-log.ts'
+import { Pace } from './log/pace.ts'
+import { DocumentPresence } from './sync/document-presence.ts'
 import { heldBy, validateUpdate } from './trust/validate.ts'
 import type { DeviceId } from './trust/members.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
-const groupMs = 100
-/** Groups in a row that edits overtook, from which on they leave at that pace. */
-const sustainedAt = 3
 const mergeAtBytes = 64 * 1024
 
 export interface DocumentEvents {
@@ -100,26 +90,18 @@ export class Document extends Emitter<DocumentEvents> {
   readonly #ownsDoc: boolean
   readonly #lifecycle: Lifecycle
   readonly #applier: Applier
-  #awareness: Awareness | null = null
+  readonly #pace: Pace
+  #presence: DocumentPresence | null = null
   #changes: Changes | null = null
   #inbox: { number: number; edit: IncomingEdit }[] = []
   #inboxScheduled = false
   #hasAppliedInTurn = false
-  #flushScheduled = false
-  #cancelPaced: (() => void) | null = null
-  #lastGroupMs = 0
-  #inFlight = 0
-  /** Edits came while the group in flight was being written. */
-  #isOvertaken = false
-  /** In how many groups in a row that was so. */
-  #overtakes = 0
   #failure: SkeinError | null = null
   #cut: ReadonlyMap<LogId, number> | null = null
   #safety: Safety = { durable: true, devices: [] }
   #persisting: Promise<void> | null = null
   /** Ends what waits. */
   readonly #untilClosed = new Set<() => void>()
-  #presenceClientByDevice = new Map<DeviceId, number>()
 
   /** @internal Made by `Space.open`. */
   constructor(name: string, doc: Y.Doc | undefined, host: DocumentHost) {
@@ -133,6 +115,14 @@ export class Document extends Emitter<DocumentEvents> {
       origin: this,
       clientIdsOf: host.clientIdsOf,
       onRefused: ({ device }, error) => this.emit('edit-refused', { device, error })
+    })
+    this.#pace = new Pace({
+      clock: host.clock,
+      isDirty: () => this.#changes?.dirty === true,
+      onTime: () => {
+        this.#flush()
+        this.#applyInbox()
+      }
     })
     this.#lifecycle = new Lifecycle(
       () => this.#open(),
@@ -161,8 +151,8 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** Presence: cursors, names, colours. Never enters a log. */
   get awareness(): Awareness {
-    if (this.#awareness === null) throw new SkeinError('CLOSED', 'The document is not open')
-    return this.#awareness
+    if (this.#presence === null) throw new SkeinError('CLOSED', 'The document is not open')
+    return this.#presence.awareness
   }
 
   /** True when this device's role does not allow writing: its edits go nowhere. */
@@ -232,37 +222,23 @@ export class Document extends Emitter<DocumentEvents> {
   receive(number: number, edit: IncomingEdit): void {
     this.#inbox.push({ number, edit })
     // A group that waits for its time takes what has arrived along.
-    if (this.#changes !== null && this.#cancelPaced === null) this.#applyInboxSoon()
+    if (this.#changes !== null && !this.#pace.isHolding) this.#applyInboxSoon()
   }
 
   /** @internal Presence that a device has sent: one state, of a client id of its own. */
   receivePresence(device: DeviceId, clientId: number, update: Uint8Array): void {
-    if (this.#awareness === null) return
-    const before = this.#presenceClientByDevice.get(device)
-    if (before !== undefined && before !== clientId)
-      removeAwarenessStates(this.#awareness, [before], this)
-    this.#presenceClientByDevice.set(device, clientId)
-    applyAwarenessUpdate(this.#awareness, update, this)
+    this.#presence?.receive(device, clientId, update)
   }
 
   /** @internal This device's presence here, for a peer that has just come; null if there is none. */
   presence(): Uint8Array | null {
-    if (this.#awareness === null || this.#awareness.getLocalState() === null) return null
-    return encodeAwarenessUpdate(this.#awareness, [this.doc.clientID])
+    return this.#presence?.own ?? null
   }
 
   /** @internal Devices came or went. */
   peersChanged(added: DeviceId[], removed: DeviceId[]): void {
     const peers = this.#host.peers()
-    for (const device of removed) {
-      const clientId = this.#presenceClientByDevice.get(device)
-      this.#presenceClientByDevice.delete(device)
-      if (clientId !== undefined && this.#awareness !== null) {
-        removeAwarenessStates(this.#awareness, [clientId], this)
-        // The same state comes again when the device does, under the same clock.
-        this.#awareness.meta.delete(clientId)
-      }
-    }
+    for (const device of removed) this.#presence?.remove(device)
     this.emit('peers', { added, removed, peers })
     const connected = peers.length > 0
     if (connected !== peers.length - added.length + removed.length > 0) {
@@ -278,7 +254,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** @internal Which devices hold what changed, or writing failed or works again. */
   safetyChanged(): void {
-    const durable = this.#inFlight === 0 && this.#changes?.dirty !== true && this.#failure === null
+    const durable = !this.#pace.isWriting && this.#changes?.dirty !== true && this.#failure === null
     const devices = this.#cut === null ? [] : this.#host.devicesHolding(this.#cut)
     const before = this.#safety
     if (before.durable === durable && before.devices.join() === devices.join()) return
@@ -289,13 +265,13 @@ export class Document extends Emitter<DocumentEvents> {
   /** @internal This device may write now, or no longer: what was edited while it might not is logged. */
   mayWriteChanged(): void {
     if (this.#changes?.dirty !== true || !this.#host.mayWrite()) return
-    if (this.#changes.clientId === this.#host.clientId()) this.#schedule()
+    if (this.#changes.clientId === this.#host.clientId()) this.#pace.schedule()
     else this.#fail('What was edited before this device was let in cannot be logged')
   }
 
   /** @internal Writing failed for now. */
   writingFailed(error: SkeinError): void {
-    if (this.#inFlight > 0) this.emit('error', { error })
+    if (this.#pace.isWriting) this.emit('error', { error })
   }
 
   async #open(): Promise<void> {
@@ -318,8 +294,7 @@ export class Document extends Emitter<DocumentEvents> {
     })
     if (early !== null) this.#append(early)
     this.#inbox = this.#inbox.filter(({ number }) => number >= stored.filed)
-    this.#awareness = new Awareness(doc)
-    this.#awareness.on('update', this.#presenceChanged)
+    this.#presence = new DocumentPresence(doc, (update) => this.#host.sendPresence(update))
     this.#host.askPresence()
     doc.on('subdocs', this.#subdocsChanged)
     for (const subdocument of doc.getSubdocs())
@@ -334,7 +309,7 @@ export class Document extends Emitter<DocumentEvents> {
   async #close(): Promise<void> {
     for (const end of [...this.#untilClosed]) end()
     if (this.#changes === null) return this.#host.onClosed()
-    this.#awareness?.destroy()
+    this.#presence?.destroy()
     this.#flush()
     this.#applyInbox()
     try {
@@ -380,41 +355,16 @@ export class Document extends Emitter<DocumentEvents> {
       this.safetyChanged()
       return
     }
-    // What overtakes the writing leaves together when that has ended.
-    if (this.#inFlight > 0) this.#isOvertaken = true
-    else this.#schedule()
+    this.#pace.edited()
     this.safetyChanged()
-  }
-
-  #schedule(): void {
-    if (this.#flushScheduled || this.#cancelPaced !== null) return
-    const isSustained = this.#overtakes >= sustainedAt
-    const waitMs = isSustained ? this.#lastGroupMs + groupMs - this.#host.clock.now() : 0
-    // A clock that was set back must not hold an edit for longer than a group takes.
-    if (waitMs > 0) {
-      this.#cancelPaced = this.#host.clock.after(Math.min(waitMs, groupMs), () => {
-        this.#cancelPaced = null
-        this.#flush()
-        this.#applyInbox()
-      })
-      return
-    }
-    this.#flushScheduled = true
-    queueMicrotask(() => {
-      this.#flushScheduled = false
-      this.#flush()
-    })
   }
 
   /** Logs what was edited since the last group. */
   #flush(): void {
     if (this.#changes === null || this.#failure !== null || !this.#host.mayWrite()) return
-    if (this.#cancelPaced !== null) {
-      this.#cancelPaced()
-      this.#cancelPaced = null
-      // What has arrived was waiting for this group's time.
-      this.#applyInboxSoon()
-    }
+    // What has arrived was waiting for this group's time.
+    if (this.#pace.isHolding) this.#applyInboxSoon()
+    this.#pace.stop()
     const { clientId } = this.#changes
     const held = heldBy(this.doc)
     for (;;) {
@@ -442,21 +392,20 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   #append(update: Uint8Array): void {
-    this.#lastGroupMs = this.#host.clock.now()
-    this.#inFlight++
+    this.#pace.left()
     this.#host.append(update).then(
       ({ cut }) => {
-        this.#inFlight--
         this.#cut = cut
-        if (this.#inFlight === 0) this.#written()
+        this.#pace.written()
         this.safetyChanged()
         this.#persistMaybe()
       },
       (error: SkeinError) => {
-        this.#inFlight--
-        if (error.code === 'CLOSED') return
-        this.#failure = error
-        this.emit('error', { error })
+        if (error.code !== 'CLOSED') {
+          this.#failure = error
+          this.emit('error', { error })
+        }
+        this.#pace.written()
       }
     )
   }
@@ -466,7 +415,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#inboxScheduled = true
     const apply = (): void => {
       this.#inboxScheduled = false
-      if (this.#cancelPaced === null) this.#applyInbox()
+      if (!this.#pace.isHolding) this.#applyInbox()
     }
     // One that comes alone is applied at once, more in one turn of the event loop together.
     if (this.#hasAppliedInTurn) {
@@ -478,13 +427,6 @@ export class Document extends Emitter<DocumentEvents> {
       this.#hasAppliedInTurn = false
     })
     queueMicrotask(apply)
-  }
-
-  /** Counts groups in a row that edits overtook, and lets go what has gathered. */
-  #written(): void {
-    this.#overtakes = this.#isOvertaken ? this.#overtakes + 1 : 0
-    this.#isOvertaken = false
-    if (this.#changes?.dirty === true) this.#schedule()
   }
 
   #applyInbox(): void {
@@ -527,22 +469,12 @@ export class Document extends Emitter<DocumentEvents> {
     const isExact =
       this.#changes !== null &&
       !this.#changes.dirty &&
-      this.#inFlight === 0 &&
+      !this.#pace.isWriting &&
       this.#inbox.length === 0 &&
       this.#failure === null &&
       !this.#applier.isWaiting
     if (!isExact || (always && this.#host.bytesToMerge().since === 0)) return
     await this.#host.writeState(Y.encodeStateAsUpdateV2(this.doc))
-  }
-
-  readonly #presenceChanged = (
-    { added, updated, removed }: { added: number[]; updated: number[]; removed: number[] },
-    origin: unknown
-  ): void => {
-    const clientId = this.doc.clientID
-    if (origin === this || this.#awareness === null) return
-    if (![...added, ...updated, ...removed].includes(clientId)) return
-    this.#host.sendPresence(encodeAwarenessUpdate(this.#awareness, [clientId]))
   }
 
   readonly #subdocsChanged = ({ loaded }: { loaded: Set<Y.Doc> }): void => {
