@@ -4,7 +4,7 @@
  */
 import * as Y from 'yjs'
 import type { Awareness } from 'y-protocols/awareness'
-import { SkeinError, throwIfAborted } from './errors.ts'
+import { SkeinError, storageError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Clock } from './platform.ts'
@@ -457,7 +457,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#persisting = this.#persist(false)
       .catch((cause: unknown) => {
         const message = 'A merged state could not be written'
-        this.emit('error', { error: new SkeinError('STORAGE_FAILED', message, { cause }) })
+        this.emit('error', { error: storageError(message, cause) })
       })
       .finally(() => {
         this.#persisting = null
@@ -483,11 +483,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   #openSubdocument(subdocument: Y.Doc): void {
     this.#host.openSubdocument(subdocument).catch((cause: unknown) => {
-      const error =
-        cause instanceof SkeinError
-          ? cause
-          : new SkeinError('STORAGE_FAILED', 'A subdocument could not be opened', { cause })
-      this.emit('error', { error })
+      this.emit('error', { error: storageError('A subdocument could not be opened', cause) })
     })
   }
 

@@ -4,7 +4,7 @@
  */
 import type * as Y from 'yjs'
 import { Document, type DocumentHost } from './document.ts'
-import { SkeinError } from './errors.ts'
+import { SkeinError, storageError } from './errors.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import type { EntryRef, Feed } from './log/feed.ts'
 import type { OwnLog } from './log/own-log.ts'
@@ -209,7 +209,7 @@ export class Documents {
       .catch((cause: unknown) => {
         if (this.#isClosing) return
         const message = 'A document could not be merged'
-        this.#options.onStorage(new SkeinError('STORAGE_FAILED', message, { cause }))
+        this.#options.onStorage(storageError(message, cause))
       })
       .finally(() => this.#merging.delete(id))
   }

@@ -64,6 +64,25 @@ export class SkeinError extends Error {
   }
 }
 
+/**
+ * What a failure below means: RocksDB and IndexedDB pass the system's message on, somewhere in the causes. An error of
+ * our own says so itself.
+ * @internal
+ */
+export function storageError(message: string, cause: unknown): SkeinError {
+  if (cause instanceof SkeinError) return cause
+  let said = ''
+  for (let error = cause; error instanceof Error && said.length < 1000; error = error.cause) {
+    said += ` ${error.name} ${'code' in error ? String(error.code) : ''} ${error.message}`
+  }
+  const code = /ENOSPC|EDQUOT|EFBIG|No space left|Disk quota|QuotaExceeded/i.test(said)
+    ? 'DISK_FULL'
+    : /EROFS|EACCES|Read-only file system|Permission denied/i.test(said)
+      ? 'DISK_READ_ONLY'
+      : 'STORAGE_FAILED'
+  return new SkeinError(code, message, { cause })
+}
+
 /** Throws `ABORTED` if the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) {

@@ -7,7 +7,7 @@ import { equalBytes, toHex } from './bytes.ts'
 import type { BoxKeys } from './crypto.ts'
 import type { Document } from './document.ts'
 import { Documents } from './documents.ts'
-import { SkeinError, throwIfAborted } from './errors.ts'
+import { SkeinError, storageError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { kinds, keyIdOf, type CoreName } from './log/entry.ts'
@@ -554,10 +554,8 @@ export class Space extends Emitter<SpaceEvents> {
     // One that failed has been told of; this one tries anew.
     this.#following = this.#following.catch(() => {}).then(() => this.#follow())
     this.#following.catch((cause: unknown) => {
-      const error = new SkeinError('STORAGE_FAILED', 'A member’s logs could not be opened', {
-        cause
-      })
-      this.#health.storeFailed('members', error)
+      const message = 'A member’s logs could not be opened'
+      this.#health.storeFailed('members', storageError(message, cause))
     })
   }
 
@@ -642,7 +640,7 @@ export class Space extends Emitter<SpaceEvents> {
           () => this.#health.set('views', null),
           (cause: unknown) => {
             const message = 'The views of documents could not be written'
-            this.#health.storeFailed('views', new SkeinError('STORAGE_FAILED', message, { cause }))
+            this.#health.storeFailed('views', storageError(message, cause))
           }
         )
       }

@@ -6,7 +6,7 @@
  * decides when each is delivered and hands it to its one consumer, the space; it keeps no entry after that.
  */
 import { toHex } from '../bytes.ts'
-import { SkeinError } from '../errors.ts'
+import { SkeinError, storageError } from '../errors.ts'
 import type { DeviceId } from '../trust/members.ts'
 import {
   EntryAssembler,
@@ -246,9 +246,7 @@ export class Feed {
     } catch (cause) {
       // While the store is opened again nothing can be read; 'progress' tells of the end of that.
       if (this.#stopped || !log.isAttached) return
-      this.#options.onReadFailed(
-        new SkeinError('STORAGE_FAILED', `Log ${log.id} could not be read`, { cause })
-      )
+      this.#options.onReadFailed(storageError(`Log ${log.id} could not be read`, cause))
     } finally {
       this.#done()
     }
@@ -330,7 +328,7 @@ export class Feed {
     } catch (cause) {
       if (!this.#stopped && log.isAttached) {
         const message = `The tree of log ${log.id} could not be read`
-        this.#options.onReadFailed(new SkeinError('STORAGE_FAILED', message, { cause }))
+        this.#options.onReadFailed(storageError(message, cause))
       }
       return null
     }

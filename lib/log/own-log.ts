@@ -15,7 +15,7 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { equalBytes } from '../bytes.ts'
-import { SkeinError, type ErrorCode } from '../errors.ts'
+import { SkeinError, storageError, type ErrorCode } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Outbox, OutboxRecord, Platform } from '../platform.ts'
 import { maxBodyBytes, sealEntry, type Dep, type Entry, type LogId } from './entry.ts'
@@ -203,7 +203,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       }
     } catch (error) {
       // Whoever waited for an entry is told below; without the mark, the next session takes new client ids.
-      this.#error ??= asSkeinError(error)
+      this.#error ??= storageError('Writing to the store failed', error)
     }
     this.#closed = true
     this.#cancelRetry?.()
@@ -337,7 +337,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   }
 
   #failed(error: unknown): void {
-    this.#error = asSkeinError(error)
+    this.#error = storageError('Writing to the store failed', error)
     this.emit('failed', { error: this.#error })
     if (this.#closed) return
     this.#cancelRetry?.()
@@ -461,11 +461,6 @@ function watermarkRecord(index: number, length: number): OutboxRecord {
   const encoder = encoding.createEncoder()
   encoding.writeVarUint(encoder, length)
   return { kind: recordKinds.watermark, index, bytes: encoding.toUint8Array(encoder) }
-}
-
-function asSkeinError(error: unknown): SkeinError {
-  if (error instanceof SkeinError) return error
-  return new SkeinError('STORAGE_FAILED', 'Writing to the store failed', { cause: error })
 }
 
 function closedError(): SkeinError {

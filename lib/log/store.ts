@@ -10,7 +10,7 @@ import Hypercore from 'hypercore'
 import type { Manifest } from 'hypercore'
 import { toHex } from '../bytes.ts'
 import { hash } from '../crypto.ts'
-import { SkeinError } from '../errors.ts'
+import { SkeinError, storageError } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Clock, Storage } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
@@ -174,7 +174,7 @@ export class Log extends Emitter<LogEvents> {
     try {
       await Promise.race([this.#core.append(blocks), deadline])
     } catch (cause) {
-      throw storeError(`Log ${this.id} could not be written`, cause)
+      throw storageError(`Log ${this.id} could not be written`, cause)
     } finally {
       cancel()
     }
@@ -281,7 +281,7 @@ export class LogStore {
       await corestore.ready()
     } catch (cause) {
       await corestore.close().catch(() => {}) // It never opened; the error that says why is the one to tell.
-      throw storeError('The store could not be opened', cause)
+      throw storageError('The store could not be opened', cause)
     }
     this.#corestore = corestore
     this.#whyClosed = null
@@ -329,7 +329,7 @@ export class LogStore {
     try {
       await batch.flush()
     } catch (cause) {
-      throw storeError('The store takes no writes', cause)
+      throw storageError('The store takes no writes', cause)
     }
   }
 
@@ -352,7 +352,7 @@ export class LogStore {
       await this.ready()
       for (const log of this.#logsById.values()) await log.attach(this.#corestore!)
     } catch (error) {
-      this.#whyClosed = storeError('The store could not be opened again', error)
+      this.#whyClosed = storageError('The store could not be opened again', error)
       throw this.#whyClosed
     }
     await this.#restoreReserve()
@@ -379,18 +379,6 @@ export class LogStore {
       this.#reserveDueMs = this.#clock.now() + reserveRetryMs // Tried again with a sync.
     }
   }
-}
-
-/** What a failure of RocksDB means: it passes the system's message on, and no code. */
-function storeError(message: string, cause: unknown): SkeinError {
-  if (cause instanceof SkeinError) return cause
-  const text = String(cause)
-  const code = /No space left|Disk quota|File too large/i.test(text)
-    ? 'DISK_FULL'
-    : /Read-only file system|Permission denied|Operation not permitted/i.test(text)
-      ? 'DISK_READ_ONLY'
-      : 'STORAGE_FAILED'
-  return new SkeinError(code, `${message}: ${text}`, { cause })
 }
 
 function closedError(): SkeinError {

@@ -2,7 +2,7 @@
  * Who holds what, durably: each device tells the others, for every log, the length it holds on a disk that has been
  * synced, with the tree hash there. An edit is replicated to a device once that device holds its whole causal cut.
  */
-import { SkeinError, throwIfAborted } from '../errors.ts'
+import { SkeinError, storageError, throwIfAborted } from '../errors.ts'
 import type { Clock } from '../platform.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
@@ -177,11 +177,7 @@ export class Holdings {
     } catch (cause) {
       if (!this.#stopped) {
         this.#options.onStore(
-          cause instanceof SkeinError
-            ? cause
-            : new SkeinError('STORAGE_FAILED', 'What came from others could not be made durable', {
-                cause
-              })
+          storageError('What came from others could not be made durable', cause)
         )
         this.#announceAfter(retryMs)
       }
