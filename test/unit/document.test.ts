@@ -428,17 +428,30 @@ test('a document is opened in the middle of what arrives, and misses nothing', a
 
 /** Counts the blocks that are read from logs until it is disposed of. */
 function countReads(): Disposable & { readonly count: number } {
-  const { get } = Log.prototype
   let count = 0
-  Log.prototype.get = function (index) {
-    count++
-    return get.call(this, index)
-  }
+  const stop = replaceMethod('get', (get) => {
+    return function (this: Log, index) {
+      count++
+      return get.call(this, index)
+    }
+  })
   return {
     get count() {
       return count
     },
-    [Symbol.dispose]: () => void (Log.prototype.get = get)
+    [Symbol.dispose]: stop
+  }
+}
+
+/** Replaces a method of all logs, given the one that was there; returns what puts that back. */
+function replaceMethod<K extends 'get' | 'replicate'>(
+  name: K,
+  replace: (before: Log[K]) => Log[K]
+): () => void {
+  const before = Log.prototype[name]
+  Log.prototype[name] = replace(before)
+  return () => {
+    Log.prototype[name] = before
   }
 }
 
@@ -586,15 +599,16 @@ test('a peer that lacks what an edit depends on does not count as holding it', a
 
 /** Keeps a device from handing on what another has written, until it is disposed of. */
 function withhold(device: Device, author: Device): Disposable {
-  const { replicate } = Log.prototype
   const mine = device.key
-  Log.prototype.replicate = function (mux) {
-    const { stream } = mux as { stream: { publicKey: Uint8Array } }
-    const isMine = Buffer.from(stream.publicKey).equals(mine)
-    if (isMine && Buffer.from(this.name.device).equals(author.key)) return
-    replicate.call(this, mux)
-  }
-  return { [Symbol.dispose]: () => void (Log.prototype.replicate = replicate) }
+  const stop = replaceMethod('replicate', (replicate) => {
+    return function (this: Log, mux) {
+      const { stream } = mux as { stream: { publicKey: Uint8Array } }
+      const isMine = Buffer.from(stream.publicKey).equals(mine)
+      if (isMine && Buffer.from(this.name.device).equals(author.key)) return
+      replicate.call(this, mux)
+    }
+  })
+  return { [Symbol.dispose]: stop }
 }
 
 test('waiting for peers and for being synced ends when the signal fires', async () => {

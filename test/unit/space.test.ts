@@ -576,7 +576,7 @@ test('that another peer goes away does not make a device synced that lacks what 
     bob.space.on('peers', ({ added }) => {
       if (!added.includes(alice.id)) return
       const [holds] = spaceChannel(bob, alice).messages
-      const receive = holds!.onmessage
+      const receive = holds!.onmessage.bind(holds)
       holds!.onmessage = (bytes) => {
         receive(bytes)
         network.pause(alice.key, bob.key)

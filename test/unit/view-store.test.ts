@@ -33,7 +33,7 @@ function heldDatabase(): { database: KeyValueStore; release: () => void } {
       }
     },
     async *iterator({ gte, lt }) {
-      for (const [key, value] of [...values].sort()) {
+      for (const [key, value] of [...values].sort(([a], [b]) => (a < b ? -1 : 1))) {
         if (key >= hex(gte!) && key < hex(lt!)) yield { key: Buffer.from(key, 'hex'), value }
       }
     },
