@@ -348,8 +348,8 @@ export class Skein extends Emitter<SkeinEvents> {
   /** One connection a device: of two, both ends keep the same. */
   #connected(connection: PeerConnection): void {
     const { device, transport, stream } = connection
-    const isStoreOpen = this.#store.isOpen && this.#reopening === null
-    if (device === this.id || this.#lifecycle.isClosing || !isStoreOpen) {
+    const takesWrites = this.#store.takesWrites && this.#reopening === null
+    if (device === this.id || this.#lifecycle.isClosing || !takesWrites) {
       connection.close()
       return
     }

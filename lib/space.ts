@@ -412,6 +412,7 @@ export class Space extends Emitter<SpaceEvents> {
       keyFor: (core) => this.#keyFor(core),
       seen: (core) => this.#feed.seen(core, this.#logs[core]),
       sync: () => store.sync(),
+      assertRoom: () => store.assertRoom(),
       reopenStore: () => this.#context.reopenStore()
     })
     await this.#ownLog.ready()
@@ -639,6 +640,8 @@ export class Space extends Emitter<SpaceEvents> {
         this.#views.flush().then(
           () => this.#health.set('views', null),
           (cause: unknown) => {
+            // It is being opened again, or whoever tried has told that it could not be.
+            if (!this.#context.store.isOpen) return this.#flushViewsSoon()
             const message = 'The views of documents could not be written'
             this.#health.storeFailed('views', storageError(message, cause))
           }

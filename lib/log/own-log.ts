@@ -63,6 +63,8 @@ export interface OwnLogOptions {
   readonly seen: (core: OwnCore) => Promise<{ deps: Dep[]; cut: Map<LogId, number> }>
   /** Makes all that is in the store durable. */
   readonly sync: () => Promise<void>
+  /** Fails with `DISK_FULL` while what room there is must be left to the store. */
+  readonly assertRoom: () => Promise<void>
   /** Opens the store again after it failed. */
   readonly reopenStore: () => Promise<void>
 }
@@ -402,6 +404,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** Appends what of a group the logs do not have yet; after a failure the store is opened again first. */
   async #appendBlocks(group: Group): Promise<void> {
+    await this.#options.assertRoom()
     try {
       await this.#appendMissing(group)
     } catch (error) {

@@ -20,7 +20,6 @@ import { allowPush, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts
 
 const appendDeadlineMs = 30_000
 const hashesKept = 512
-const reserveRetryMs = 10_000
 const probeKey = new TextEncoder().encode('probe')
 /** Enough for room to be needed. */
 const probeBytes = 4096
@@ -267,8 +266,7 @@ export class LogStore {
   #database: KeyValueStore | null = null
   /** Why there is no store for now. */
   #whyClosed: SkeinError | null = null
-  /** When to set the reserve aside again; Infinity while it is held. */
-  #reserveDueMs = Infinity
+  #lacksReserve = false
 
   constructor(storage: Storage, clock: Clock) {
     this.#storage = storage
@@ -315,11 +313,22 @@ export class LogStore {
     return this.#corestore !== null
   }
 
+  /** False where writing would take the room without which the store cannot be opened again, or there is no store. */
+  get takesWrites(): boolean {
+    return this.isOpen && !this.#lacksReserve
+  }
+
+  /**
+   * Fails with `DISK_FULL` while the disk has no room for the reserve that was given up: better that nothing more is
+   * written than that nothing can be read.
+   */
+  async assertRoom(): Promise<void> {
+    if (this.#lacksReserve) await this.#restoreReserve()
+  }
+
   /** All that was written so far survives a power loss. */
-  async sync(): Promise<void> {
-    await this.#storage.sync()
-    // Here since it is called now and then, and where nobody waits for a keystroke.
-    if (this.#clock.now() >= this.#reserveDueMs) await this.#restoreReserve()
+  sync(): Promise<void> {
+    return this.#storage.sync()
   }
 
   /** Fails with `DISK_FULL`, `DISK_READ_ONLY` or `STORAGE_FAILED` if the store takes no writes. */
@@ -335,9 +344,12 @@ export class LogStore {
 
   /**
    * After the disk failed: closes the store, opens it again and puts the logs back on it. RocksDB takes nothing more
-   * after a failed write until then, and needs some room to open: the reserve is released for it.
+   * after a failed write until then, and needs some room to open: the reserve is released for it. Fails with `DISK_FULL`
+   * and so on; where only the reserve could not be set aside again, the store can be read.
    */
   async reopen(): Promise<void> {
+    // It was opened again, and has only not been written to since.
+    if (this.isOpen) await this.assertRoom()
     await this.#storage.releaseReserve()
     for (const log of this.#logsById.values()) log.detach()
     const corestore = this.#corestore
@@ -370,14 +382,10 @@ export class LogStore {
     }
   }
 
-  /** On a disk that stays full there is no reserve: what room there is goes to what is being written. */
   async #restoreReserve(): Promise<void> {
-    try {
-      await this.#storage.restoreReserve()
-      this.#reserveDueMs = Infinity
-    } catch {
-      this.#reserveDueMs = this.#clock.now() + reserveRetryMs // Tried again with a sync.
-    }
+    this.#lacksReserve = true
+    await this.#storage.restoreReserve()
+    this.#lacksReserve = false
   }
 }
 
