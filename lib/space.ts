@@ -359,6 +359,8 @@ export class Space extends Emitter<SpaceEvents> {
     }
     await this.close()
     await this.#views.clear()
+    // The logs stay, for a return: were their tail lost without the outbox, the next entry would fork them.
+    await this.#context.store.sync()
     await this.#context.storage.removeOutbox(this.id)
     await this.#context.onLeft(this)
   }
@@ -578,7 +580,10 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.update()
     this.#admission.update(this.#context.connections())
     this.emit('members', { members: this.members() })
-    for (const document of this.#documents.open) document.mayWriteChanged()
+    for (const document of this.#documents.open) {
+      document.mayWriteChanged()
+      document.safetyChanged()
+    }
   }
 
   #positionOf(device: Uint8Array): LogPosition {

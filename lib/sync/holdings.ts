@@ -24,6 +24,8 @@ export interface HoldingsOptions {
   readonly clock: Clock
   readonly logs: () => readonly Log[]
   readonly log: (id: LogId) => Log | null
+  /** Who has left may still hold everything, and does not count. */
+  readonly isMember: (device: DeviceId) => boolean
   readonly isOwn: (log: Log) => boolean
   readonly sync: () => Promise<void>
   /** Tells every connected member. */
@@ -103,7 +105,7 @@ export class Holdings {
         const claim = held.get(log)
         return claim !== undefined && claim.isVerified && claim.length >= length
       })
-      if (holds) devices.push(device)
+      if (holds && this.#options.isMember(device)) devices.push(device)
     }
     return devices
   }

@@ -54,6 +54,7 @@ export class SpaceSync {
       clock: options.clock,
       logs: () => options.feed.logs,
       log: (id) => options.feed.log(id),
+      isMember: options.isMember,
       isOwn: options.isOwn,
       sync: options.syncStore,
       announce: (holdings) => {

@@ -4,8 +4,9 @@ import * as assert from 'uvu/assert'
 import { encodeAwarenessUpdate, Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { MemoryNetwork } from '../../adapters/memory.ts'
+import { platform as nodePlatform } from '../../adapters/node/platform.ts'
 import { fromHex } from '../../lib/bytes.ts'
-import type { AppEntry, Document, Space } from '../../lib/index.ts'
+import type { AppEntry, Document, Platform, Space } from '../../lib/index.ts'
 import { documentIdOf } from '../../lib/trust/keys.ts'
 import { deadline, once } from '../events.ts'
 import {
@@ -358,6 +359,49 @@ test('bob leaves, and joins again by a new invite with what he had written', asy
   await whenText(second.doc, 'Yes, bob was here')
   bodyOf(second).insert(17, ' twice')
   await whenText(note.doc, 'Yes, bob was here twice')
+})
+
+test('who has left no longer counts as holding an edit', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const note = await space.open('ideas')
+  bodyOf(note).insert(0, 'a')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob holds it')
+  await bob.space.leave()
+  await until(
+    (listener) => note.on('safety', listener),
+    () => note.safety.devices.length === 0
+  )
+})
+
+test('what a device wrote is durable in its store before leaving lets go of the outbox', async () => {
+  const calls: string[] = []
+  const openStorage: Platform['openStorage'] = async (location) => {
+    const storage = await nodePlatform.openStorage(location)
+    const sync = storage.sync.bind(storage)
+    const remove = storage.removeOutbox.bind(storage)
+    storage.sync = async () => {
+      await sync()
+      calls.push('synced')
+    }
+    storage.removeOutbox = async (name) => {
+      calls.push('removed')
+      await remove(name)
+    }
+    return storage
+  }
+  await using alice = await device('alice', new MemoryNetwork(), { openStorage })
+  const space = await spaceOf(alice)
+  bodyOf(await space.open('ideas')).insert(0, 'a')
+  const closed = space.close.bind(space)
+  space.close = async () => {
+    await closed()
+    calls.push('closed')
+  }
+  await space.leave()
+  assert.equal(calls.slice(calls.indexOf('closed')), ['closed', 'synced', 'removed'])
 })
 
 test('after the one who made the space has left, the others write on', async () => {
