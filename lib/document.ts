@@ -214,7 +214,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#flush()
     if (this.#failure !== null) throw this.#failure
     if (this.#changes?.dirty === true && !this.#host.mayWrite()) throw notAllowed()
-    await aborting(this.#host.flush(), signal)
+    if (this.#pace.isWriting) await aborting(this.#host.flush(), signal)
     if (peers > 0) await this.#host.whenHeldBy(this.#cut ?? this.#host.cut(), peers, signal)
   }
 
@@ -313,8 +313,9 @@ export class Document extends Emitter<DocumentEvents> {
     this.#flush()
     this.#applyInbox()
     try {
-      await this.#host.flush()
-      await this.#persist(true)
+      // Another document's failure is none of this one.
+      if (this.#pace.isWriting) await this.#host.flush()
+      await this.#persist(true).catch(() => {}) // The entries that it was made of are in the logs.
     } finally {
       this.#flush() // What was edited meanwhile, in a Y.Doc that goes on without this.
       this.#changes.destroy()
