@@ -215,6 +215,8 @@ export class Document extends Emitter<DocumentEvents> {
     if (this.#failure !== null) throw this.#failure
     if (this.#changes?.dirty === true && !this.#host.mayWrite()) throw notAllowed()
     if (this.#pace.isWriting) await aborting(this.#host.flush(), signal)
+    // What was refused is told of by now.
+    if (this.#failure !== null) throw this.#failure
     if (peers > 0) await this.#host.whenHeldBy(this.#cut ?? this.#host.cut(), peers, signal)
   }
 
@@ -407,6 +409,7 @@ export class Document extends Emitter<DocumentEvents> {
           this.emit('error', { error })
         }
         this.#pace.written()
+        this.safetyChanged()
       }
     )
   }

@@ -14,7 +14,7 @@ import type { SpaceSync } from './sync/space-sync.ts'
 import { clientIdOf, documentIdOf } from './trust/keys.ts'
 import type { DeviceId, Membership } from './trust/members.ts'
 import type { IncomingEdit } from './views/applier.ts'
-import { decodeEdit, encodeEdit } from './views/edit.ts'
+import { decodeEdit, encodeEdit, maxNameChars } from './views/edit.ts'
 import { mergedState } from './views/merge.ts'
 import { presenceClientOf } from './views/presence.ts'
 import type { ViewStore } from './views/view-store.ts'
@@ -44,6 +44,7 @@ export class Documents {
   readonly #options: DocumentsOptions
   readonly #openById = new Map<string, Document>()
   readonly #merging = new Set<string>()
+  readonly #mergeAtBytes = new Map<string, number>()
   #merged: Promise<void> = Promise.resolve()
   #isClosing = false
 
@@ -173,6 +174,9 @@ export class Documents {
       devicesHolding: (cut) => sync().holdings.devicesHolding(cut),
       whenHeldBy: (cut, count, signal) => sync().holdings.whenHeldBy(cut, count, signal),
       openSubdocument: async (subdocument) => {
+        if (subdocument.guid.length > maxNameChars - subdocumentPrefix.length) {
+          throw new SkeinError('EDIT_INVALID', 'The guid of a subdocument is too long to be kept')
+        }
         const document = await this.#open(subdocumentPrefix + subdocument.guid, subdocument)
         subdocument.once('destroy', () => void document.close().catch(() => {})) // Its own 'error' has told.
       },
@@ -202,7 +206,8 @@ export class Documents {
   #mergeMaybe(id: string): void {
     const record = this.#options.views.document(id)
     if (record === null || this.#merging.has(id)) return
-    if (record.bytesSince < Math.max(mergeClosedAtBytes, record.bytesMerged)) return
+    const atBytes = this.#mergeAtBytes.get(id) ?? mergeClosedAtBytes
+    if (record.bytesSince < Math.max(atBytes, record.bytesMerged)) return
     this.#merging.add(id)
     this.#merged = this.#merged
       .then(() => this.#merge(id))
@@ -222,7 +227,10 @@ export class Documents {
     const merged = mergedState(state, edits, (device, counter) =>
       this.#clientIdsOf(device, counter)
     )
+    // One that waits for something is not tried again for every entry that comes.
+    if (merged === null) this.#mergeAtBytes.set(id, 2 * bytes)
     if (merged === null || this.#openById.has(id)) return
+    this.#mergeAtBytes.delete(id)
     await views.writeState(id, filed, merged, bytes)
   }
 

@@ -5,7 +5,7 @@
 import { platform as defaultPlatform } from '#platform'
 import { equalBytes, toHex } from './bytes.ts'
 import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
-import { SkeinError, throwIfAborted } from './errors.ts'
+import { SkeinError, throwIfAborted, type ErrorCode } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogStore } from './log/store.ts'
@@ -26,6 +26,10 @@ import {
 import { topicOf, topicSecretOf } from './trust/keys.ts'
 import type { DeviceId } from './trust/members.ts'
 
+/** What keeps one space from opening, and not the device. */
+const damaged: readonly ErrorCode[] = ['STORAGE_DAMAGED', 'LOG_FORKED', 'BAD_ENCODING']
+/** A connection on which nothing was found in common by then is let go of. */
+const idleConnectionMs = 15_000
 const joinTimeoutMs = 60_000
 const maxNameChars = 200
 
@@ -46,6 +50,8 @@ export interface SkeinEvents {
   /** A device was connected, whatever spaces it has in common with this one. */
   connection: { device: DeviceId; transport: string }
   disconnection: { device: DeviceId; transport: string }
+  /** A space could not be opened (`STORAGE_DAMAGED`, `LOG_FORKED`, `BAD_ENCODING`); the others are open. Listen before `ready()`. */
+  'space-failed': { space: string; error: SkeinError }
   /** A peer broke the protocol, or asked to be let in and could not be; its connection may have been ended. */
   'peer-error': { device: DeviceId; error: SkeinError }
 }
@@ -65,6 +71,7 @@ export class Skein extends Emitter<SkeinEvents> {
   /** Spaces that are being taken up, by id. */
   readonly #adding = new Map<string, Promise<Space>>()
   #storage: Storage | null = null
+  #isReady = false
   #store!: LogStore
   #secrets!: Secrets
   #device!: DeviceKeys
@@ -107,12 +114,14 @@ export class Skein extends Emitter<SkeinEvents> {
     return this.close()
   }
 
-  /** This device's signing key in hex. */
+  /** This device's signing key in hex. Fails with `CLOSED` before it is ready. */
   get id(): DeviceId {
+    this.#assertReady()
     return toHex(this.#device.publicKey)
   }
 
   get name(): string {
+    this.#assertReady()
     return this.#secrets.name
   }
 
@@ -195,15 +204,29 @@ export class Skein extends Emitter<SkeinEvents> {
     return new SkeinError('INVITE_UNANSWERED', message)
   }
 
+  #assertReady(): void {
+    if (this.#isReady) return
+    throw new SkeinError('CLOSED', 'The device is not open yet: await its ready() first')
+  }
+
   async #open(): Promise<void> {
     const { transports = [] } = this.#options
     this.#storage = await this.#platform.openStorage(this.#options.storage)
     this.#secrets = await this.#readSecrets(this.#storage)
     this.#device = signKeysFrom(this.#secrets.signSeed)
     this.#box = boxKeysFrom(this.#secrets.boxSeed)
+    this.#isReady = true
     this.#store = new LogStore(this.#storage, this.#platform.clock)
     await this.#store.ready()
-    for (const secrets of this.#secrets.spaces) await this.#openSpace(secrets)
+    for (const secrets of this.#secrets.spaces) {
+      try {
+        await this.#openSpace(secrets)
+      } catch (error) {
+        // One that is damaged must not keep the others shut.
+        if (!(error instanceof SkeinError) || !damaged.includes(error.code)) throw error
+        this.emit('space-failed', { space: toHex(spaceIdOf(secrets.genesis)), error })
+      }
+    }
     for (const transport of transports) {
       transport.on('connection', ({ stream }) => {
         const onError = (device: DeviceId, error: SkeinError): void =>
@@ -369,6 +392,10 @@ export class Skein extends Emitter<SkeinEvents> {
     this.emit('connection', { device, transport })
     for (const space of this.#spacesById.values()) space.connected(connection)
     for (const look of this.#joining) look(connection)
+    const cancel = this.#platform.clock.after(idleConnectionMs, () => {
+      if (connection.openChannels === 0) connection.close()
+    })
+    stream.on('close', cancel)
   }
 
   /** Asks every device that can be met whether it lets this one in, until one has. */

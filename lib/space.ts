@@ -93,6 +93,7 @@ export class Space extends Emitter<SpaceEvents> {
   #logs!: Record<OwnCore, Log>
   #following: Promise<void> = Promise.resolve()
   #cancelViewFlush: (() => void) | null = null
+  #isLeaving = false
   /** Wakes those who iterate over live entries. */
   readonly #iterating = new Set<() => void>()
 
@@ -120,6 +121,10 @@ export class Space extends Emitter<SpaceEvents> {
       spaceKey,
       feed: this.#feed,
       isMember: (device) => this.#control.members.get(device)?.role != null,
+      mayRead: (device) => {
+        const role = this.#control.members.get(device)?.role ?? null
+        return role !== null && role !== 'mirror'
+      },
       isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
       syncStore: () => context.store.sync(),
       onPeers: (added, removed) => this.#peersChanged(added, removed),
@@ -190,6 +195,7 @@ export class Space extends Emitter<SpaceEvents> {
   /** True while nothing this device writes would count, or be right. */
   get readOnly(): boolean {
     return (
+      this.#isLeaving ||
       !mayWrite(this.role) ||
       this.#control.contentKey === null ||
       this.#control.unknownCritical !== null ||
@@ -346,7 +352,10 @@ export class Space extends Emitter<SpaceEvents> {
     await this.ready()
     if (this.role !== null) {
       const { content } = this.#logs
-      await this.saved()
+      // From here on nothing is written any more: the entry says how far the content goes that counts.
+      this.#isLeaving = true
+      await this.#documents.close()
+      await this.#ownLog.flush()
       const leave = encodeLeave({ contentCore: 0, content: content.length })
       const { cut } = await this.#ownLog.append('control', kinds.leave, leave)
       if (this.peers.length > 0) {
@@ -359,10 +368,10 @@ export class Space extends Emitter<SpaceEvents> {
     }
     await this.close()
     await this.#views.clear()
-    // The logs stay, for a return: were their tail lost without the outbox, the next entry would fork them.
+    // The outbox goes last: what it holds must be in the store durably, and the space forgotten, before.
     await this.#context.store.sync()
-    await this.#context.storage.removeOutbox(this.id)
     await this.#context.onLeft(this)
+    await this.#context.storage.removeOutbox(this.id)
   }
 
   /** @internal Resolves when this device has been let in and can read. */
@@ -395,7 +404,7 @@ export class Space extends Emitter<SpaceEvents> {
 
   async #open(genesis: Uint8Array): Promise<void> {
     const { store, storage, platform } = this.#context
-    await this.#views.ready()
+    await this.#openViews()
     this.#logs = {
       control: await store.open(
         this.#nameOf(this.#context.device.publicKey, 'control'),
@@ -430,12 +439,23 @@ export class Space extends Emitter<SpaceEvents> {
       this.#logs[core].on('conflict', ({ length }) => this.#forkSeen(this.#logs[core], length))
     }
     if (this.#ownLog.isBehind) this.#health.set('lacking', behindError())
-    await this.#follow()
+    this.#trustChanged()
     await this.#settle()
     const owner = this.#control.genesis.owners[0]!
     const isFounder = equalBytes(owner.signKey, this.#context.device.publicKey)
-    if (isFounder && this.#control.contentKey === null && !this.#ownLog.isBehind)
+    const isNew = this.#logs.control.length <= 1
+    if (isFounder && isNew && this.#control.contentKey === null && !this.#ownLog.isBehind)
       await this.#found(genesis)
+  }
+
+  /** Views are a cache of the logs: what cannot be read of them is thrown away and made anew. */
+  async #openViews(): Promise<void> {
+    try {
+      await this.#views.ready()
+    } catch (error) {
+      if (!(error instanceof SkeinError) || error.code !== 'BAD_ENCODING') throw error
+      await this.#views.clear()
+    }
   }
 
   /** Resolves when what is in the logs on this device has been delivered, as far as it can be. */

@@ -21,6 +21,7 @@ import type { Log } from './store.ts'
 
 const blocksARead = 64
 const entriesAhead = 1024
+const bytesAhead = 64 * 1024 * 1024
 /** Deliveries between two turns of the event loop. */
 const deliveriesATurn = 256
 
@@ -117,6 +118,11 @@ export class Feed {
     await this.#drain(reader)
   }
 
+  /** True while nothing is being read or delivered. */
+  get isSettled(): boolean {
+    return this.#busy === 0
+  }
+
   /** Resolves when all that is here has been read and, as far as it can be, delivered. */
   settled(): Promise<void> {
     if (this.#busy === 0) return Promise.resolve()
@@ -149,6 +155,25 @@ export class Feed {
     return this.#readersById.get(id)?.delivered ?? 0
   }
 
+  /**
+   * Has a log been delivered as far as it can be, given what the others say they hold? What its author may not write, or
+   * what refers to entries that nobody has, waits without holding up the rest.
+   */
+  isDelivered(id: LogId, claimed: ReadonlyMap<LogId, number>, seen = new Set<LogId>()): boolean {
+    const length = claimed.get(id) ?? 0
+    const reader = this.#readersById.get(id)
+    if ((reader?.delivered ?? 0) >= length) return true
+    if (reader === undefined || reader.log.contiguousLength < length || seen.has(id)) return false
+    // What is being read or delivered may be just that.
+    if (this.#busy > 0) return false
+    const { waitsFor } = reader
+    if (waitsFor === null || waitsFor === 'trust') return waitsFor === 'trust'
+    if ((claimed.get(waitsFor.log) ?? 0) < waitsFor.length) return true
+    return this.deliveredOf(waitsFor.log) < waitsFor.length
+      ? this.isDelivered(waitsFor.log, claimed, seen.add(id))
+      : false
+  }
+
   /** By log, how many of the entries that are here wait for something. */
   get waiting(): Map<LogId, number> {
     const waiting = new Map<LogId, number>()
@@ -160,6 +185,7 @@ export class Feed {
 
   /** Looks again at what waits: after a member or a key was added. */
   wake(): void {
+    for (const reader of this.#readersById.values()) reader.waitsFor = null
     for (const reader of this.#readersById.values()) void this.#drain(reader)
     void this.#pump()
   }
@@ -284,6 +310,8 @@ export class Feed {
           if (gate === 'wait') break
           if (reader.queue[0] !== pending) continue
           reader.queue.shift()
+          reader.queuedBytes -= pending.entry?.body.length ?? 0
+          reader.waitsFor = null
           reader.delivered = pending.to
           this.#again = true
           if (gate === 'deliver' && pending.entry !== null)
@@ -292,7 +320,7 @@ export class Feed {
           if (++sinceTurn % deliveriesATurn === 0) await this.#options.yieldTurn()
         }
         // Not while it is as full as before: it would be drained again and again without a turn between.
-        if (reader.isPaused && reader.queue.length < entriesAhead) void this.#drain(reader)
+        if (reader.isPaused && !reader.isFull) void this.#drain(reader)
       }
     } while (this.#again && !this.#stopped)
   }
@@ -302,23 +330,29 @@ export class Feed {
     this.#options.deliver({ device, log, from, to, entry, isOwn })
   }
 
-  async #gate({ log }: Reader, pending: Pending, entry: Entry): Promise<Gate> {
+  async #gate(reader: Reader, pending: Pending, entry: Entry): Promise<Gate> {
+    const { log } = reader
     if (!pending.depsChecked) {
       for (const dep of entry.deps) {
         const other = this.#readersById.get(dep.log)
-        if (other === undefined || other.delivered < dep.length) return 'wait'
+        if (other === undefined || other.delivered < dep.length) {
+          reader.waitsFor = dep
+          return 'wait'
+        }
       }
       for (const dep of entry.deps) {
         const other = this.#readersById.get(dep.log)!.log
         const treeHash = await this.#treeHashOf(other, dep.length)
-        if (treeHash === null) return 'wait'
         if (treeHash === dep.treeHash) continue
-        this.#options.onForkEvidence(other, dep.length)
+        reader.waitsFor = treeHash === null ? dep : 'trust'
+        if (treeHash !== null) this.#options.onForkEvidence(other, dep.length)
         return 'wait'
       }
       pending.depsChecked = true
     }
-    return this.#options.gate(toHex(log.name.device), log, pending.from)
+    const gate = this.#options.gate(toHex(log.name.device), log, pending.from)
+    if (gate === 'wait') reader.waitsFor = 'trust'
+    return gate
   }
 
   /** Null while it is not to be had: then 'progress' of the log tells when to ask again. */
@@ -339,6 +373,8 @@ export class Feed {
 class Reader {
   readonly log: Log
   readonly queue: Pending[] = []
+  /** Of the bodies in the queue. */
+  queuedBytes = 0
   delivered: number
   /** The next block to read. */
   readTo: number
@@ -346,6 +382,8 @@ class Reader {
   readonly #assembler = new EntryAssembler()
   readonly #options: FeedOptions
   isPaused = false
+  /** What its next entry waits for: another entry, or, once all control entries are here, something that may never come. */
+  waitsFor: Pick<Dep, 'log' | 'length'> | 'trust' | null = null
   /** Someone asked to read on since the last look. */
   isWanted = false
   draining: Promise<void> | null = null
@@ -365,6 +403,10 @@ class Reader {
     this.#options = options
   }
 
+  get isFull(): boolean {
+    return this.queue.length >= entriesAhead || this.queuedBytes >= bytesAhead
+  }
+
   /**
    * Takes an entry that this device appended itself. True if it is delivered with that; otherwise it queues behind
    * entries of the same log that wait for something.
@@ -376,6 +418,7 @@ class Reader {
     this.#entryFrom = to
     if (this.queue.length > 0) {
       this.queue.push({ from, to, entry, depsChecked: true, isOwn: true })
+      this.queuedBytes += entry.body.length
       return false
     }
     this.delivered = to
@@ -384,7 +427,7 @@ class Reader {
 
   /** Reads on; true if there may be more. Never two at once. */
   async read(): Promise<boolean> {
-    this.isPaused = !this.#isOwnLog && this.queue.length >= entriesAhead
+    this.isPaused = !this.#isOwnLog && this.isFull
     const end = Math.min(
       this.log.contiguousLength,
       this.readTo + blocksARead,
@@ -403,7 +446,10 @@ class Reader {
     let entry: Entry | null
     try {
       const key = this.#options.keyOf(this.log, keyIdOfBlock(block))
-      if (key === null) return false
+      if (key === null) {
+        if (this.queue.length === 0) this.waitsFor = 'trust'
+        return false
+      }
       entry = this.#assembler.add(openBlock(block, { ...this.log.name, seq }, key))
       this.readTo = seq + 1
       if (entry === null) return true
@@ -418,6 +464,7 @@ class Reader {
     this.#entryFrom = this.readTo
     const isOwn = this.ownFrom.delete(from)
     this.queue.push({ from, to: this.readTo, entry, depsChecked: false, isOwn })
+    this.queuedBytes += entry?.body.length ?? 0
     return true
   }
 }

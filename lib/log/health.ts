@@ -27,6 +27,7 @@ export class Health {
   #cancelHeal: (() => void) | null = null
   #healMs = firstHealMs
   #isStopped = false
+  #healedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: HealthOptions) {
     this.#options = options
@@ -36,7 +37,6 @@ export class Health {
   set(trouble: Trouble, error: SkeinError | null): void {
     if (error === null) {
       if (!this.#troubles.delete(trouble) || this.#troubles.size > 0) return
-      this.#healMs = firstHealMs
     } else this.#troubles.add(trouble)
     this.#options.onChange(error)
   }
@@ -47,6 +47,9 @@ export class Health {
    */
   storeFailed(trouble: Trouble, error: SkeinError): void {
     if (this.#isStopped) return
+    const { clock } = this.#options
+    // One that comes back right after the store was opened again is the same one.
+    if (clock.now() - this.#healedAtMs > 2 * lastHealMs) this.#healMs = firstHealMs
     this.set(trouble, error)
     this.#cancelHeal ??= this.#options.clock.after(
       this.#healMs,
@@ -73,6 +76,7 @@ export class Health {
       return
     }
     this.#cancelHeal = null
+    this.#healedAtMs = this.#options.clock.now()
     if (this.#isStopped) return
     this.set('reading', null)
     this.set('members', null)

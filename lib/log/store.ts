@@ -262,6 +262,7 @@ export class LogStore {
   readonly #storage: Storage
   readonly #clock: Clock
   readonly #logsById = new Map<LogId, Log>()
+  readonly #openingById = new Map<LogId, Promise<Log>>()
   #corestore: Corestore | null = null
   #database: KeyValueStore | null = null
   /** Why there is no store for now. */
@@ -298,9 +299,20 @@ export class LogStore {
     const log = new Log(name, keys, this.#clock)
     const known = this.#logsById.get(log.id)
     if (known !== undefined) return known
-    await log.attach(this.#corestore)
-    this.#logsById.set(log.id, log)
-    return log
+    // Whoever asks for it meanwhile gets the same one: only that is attached again when the store is.
+    let opening = this.#openingById.get(log.id)
+    if (opening === undefined) {
+      opening = log.attach(this.#corestore).then(() => {
+        this.#logsById.set(log.id, log)
+        return log
+      })
+      this.#openingById.set(log.id, opening)
+    }
+    try {
+      return await opening
+    } finally {
+      this.#openingById.delete(log.id)
+    }
   }
 
   async closeLog(log: Log): Promise<void> {

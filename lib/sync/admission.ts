@@ -28,7 +28,7 @@ import {
 } from '../trust/invite.ts'
 import { mayGrant, type DeviceId } from '../trust/members.ts'
 
-/** Pairing channels offered at once on one connection. */
+/** Pairing channels on one connection beyond which invites that are over are not offered any more. */
 const maxOffers = 64
 
 export interface InviteOptions {
@@ -70,6 +70,9 @@ export class Admission {
     hints = []
   }: InviteOptions): Promise<string> {
     const { control, platform } = this.#options
+    if (!['admin', 'writer', 'reader', 'mirror'].includes(role)) {
+      throw new TypeError(`No role that can be granted: ${String(role)}`)
+    }
     if (!mayGrant(this.#role, role)) {
       throw new SkeinError(
         'NOT_ALLOWED',
@@ -83,6 +86,7 @@ export class Admission {
     if (hints.length > 16) throw new TypeError('There are at most 16 hints')
     const expiresAtMs =
       expiresInMs === undefined ? 0 : Math.ceil(platform.clock.now() + expiresInMs)
+    if (!Number.isSafeInteger(expiresAtMs)) throw new TypeError('`expiresInMs` is too large')
     const seed = platform.randomBytes(32)
     const { publicKey } = inviteKeysOf({ seed })
     await this.#options.append(
@@ -110,10 +114,12 @@ export class Admission {
     const isOver = ({ publicKey }: InviteEntry): number =>
       control.inviteFault(publicKey, now) === null ? 0 : 1
     const invites = control.invites.reverse().sort((a, b) => isOver(a) - isOver(b))
-    for (const { publicKey, role } of invites.slice(0, maxOffers)) {
+    for (const invite of invites) {
+      const { publicKey, role } = invite
       const key = toHex(publicKey)
       if (offers.has(key) || !mayGrant(this.#role, role)) continue
       if (member?.role != null && !member.invites.includes(key)) continue
+      if (isOver(invite) === 1 && offers.size >= maxOffers) continue
       const answer = (request: Uint8Array): Promise<Uint8Array | null> =>
         this.#answerInTurn(connection, publicKey, request)
       offers.set(key, offerPairing(connection, publicKey, answer))

@@ -60,10 +60,12 @@ export class Channel {
       id,
       onopen: () => {
         this.#isOpen = true
+        this.#connection.openChannels++
         this.#options.onOpen()
       },
       onclose: () => {
         const wasOpen = this.#isOpen
+        if (wasOpen) this.#connection.openChannels--
         this.#isOpen = false
         this.#channel = null
         if (wasOpen) this.#options.onClose()

@@ -14,6 +14,8 @@ export class PeerConnection {
   readonly transport: string
   readonly stream: SecureStream
   readonly mux: Protomux
+  /** Channels of spaces, or for pairing, that both sides have opened. */
+  openChannels = 0
   readonly #onError: (device: DeviceId, error: SkeinError) => void
 
   constructor(

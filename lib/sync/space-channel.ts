@@ -8,7 +8,7 @@
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
- * nothing by that, and may turn out to have been let in.
+ * only of entries that it says are there, and may turn out to have been let in.
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
@@ -21,6 +21,7 @@ import type { Holding } from './holdings.ts'
 
 const protocol = 'skein/space/1'
 const maxMessageBytes = 1024 * 1024
+const maxClaims = 100_000
 const maxPresenceBytes = 4096 + 64
 /** Presence messages a second from one device, over which they are dropped. */
 const maxPresenceRate = 100
@@ -39,6 +40,8 @@ export interface SpaceChannelHost {
   /** The logs that a member gets and brings. */
   readonly logs: () => readonly Log[]
   readonly holdings: () => Promise<Holding[]>
+  /** Calls back after a while. */
+  readonly retryLater: (again: () => void) => void
   readonly onAdmitted: (channel: SpaceChannel) => void
   readonly onHolds: (channel: SpaceChannel, holdings: readonly Holding[]) => void
   readonly onPresence: (channel: SpaceChannel, presence: Presence) => void
@@ -55,6 +58,8 @@ export class SpaceChannel {
   /** What the other side holds has come at least once. */
   hasHoldings = false
   #claimed: readonly Holding[] = []
+  #isListed = false
+  readonly #unsent: Holding[] = []
   #presenceSecond = 0
   #presenceCount = 0
 
@@ -98,15 +103,27 @@ export class SpaceChannel {
     if (this.#isAdmitted) return
     this.#isAdmitted = true
     this.#host.onAdmitted(this)
-    this.#host.holdings().then(
-      (holdings) => this.sendHoldings(holdings),
-      (error: unknown) => this.connection.fail(error)
-    )
+    this.#sendAll()
     if (this.#claimed.length > 0) this.#host.onHolds(this, this.#claimed)
   }
 
   sendHoldings(holdings: readonly Holding[]): void {
-    this.#channel.send(0, encodeHoldings(holdings))
+    // The other side takes the first message for the whole: what is new waits until that is out.
+    if (this.#isListed) this.#channel.send(0, encodeHoldings(holdings))
+    else this.#unsent.push(...holdings)
+  }
+
+  /** Tells all that is held here; again a while later where that failed, which the space is told of. */
+  #sendAll(): void {
+    this.#isListed = false
+    this.#host.holdings().then(
+      (holdings) => {
+        if (!this.#isAdmitted) return
+        this.#isListed = true
+        this.sendHoldings([...holdings, ...this.#unsent.splice(0)])
+      },
+      () => this.#host.retryLater(() => this.#isAdmitted && this.#sendAll())
+    )
   }
 
   sendPresence(presence: Presence): void {
@@ -131,7 +148,7 @@ export class SpaceChannel {
     const logs = this.#host.logs().filter(({ name }) => toHex(name.device) === this.device)
     const isOfIts = ({ log }: Holding): boolean => logs.some(({ id }) => id === log)
     this.#host.holdings().then(
-      (holdings) => this.sendHoldings(holdings.filter(isOfIts)),
+      (holdings) => this.#channel.send(0, encodeHoldings(holdings.filter(isOfIts))),
       () => {} // It does not wait for ever.
     )
   }
@@ -140,6 +157,8 @@ export class SpaceChannel {
   #dismiss(): void {
     this.#detach()
     this.#isAdmitted = false
+    this.#isListed = false
+    this.#unsent.length = 0
     this.hasHoldings = false
     this.#claimed = []
     this.#host.onClosed(this)
@@ -152,9 +171,15 @@ export class SpaceChannel {
   #onHolds(bytes: Uint8Array): void {
     const holdings = decodeHoldings(bytes)
     this.hasHoldings = true
-    this.#claimed = holdings
+    if (!this.#isAdmitted) this.#claim(holdings)
     if (this.#isAdmitted) this.#host.onHolds(this, holdings)
     else this.update()
+  }
+
+  /** Keeps what an unknown device says it holds, until it is known: of the space's own logs, and of a few more. */
+  #claim(holdings: readonly Holding[]): void {
+    const byLog = new Map([...this.#claimed, ...holdings].map((holding) => [holding.log, holding]))
+    this.#claimed = [...byLog.values()].slice(0, maxClaims)
   }
 
   #onPresence(bytes: Uint8Array): void {

@@ -15,11 +15,14 @@ import { SpaceChannel, type Presence } from './space-channel.ts'
 /** How often to look, while something is lacking, whether it still comes. */
 const stallCheckMs = 1_000
 
+const retryMs = 1_000
+
 export interface SpaceSyncOptions {
   readonly clock: Clock
   readonly spaceKey: Uint8Array
   readonly feed: Feed
   readonly isMember: (device: DeviceId) => boolean
+  readonly mayRead: (device: DeviceId) => boolean
   readonly isOwn: (log: Log) => boolean
   readonly syncStore: () => Promise<void>
   readonly onPeers: (added: DeviceId[], removed: DeviceId[]) => void
@@ -42,6 +45,7 @@ export class SpaceSync {
   readonly #claimsByChannel = new Map<SpaceChannel, Map<LogId, number>>()
   readonly #pushed = new Set<Log>()
   readonly #told = new Set<SpaceChannel>()
+  readonly #fetched = new Set<Log>()
   #synced = false
   #isChecking = false
   #isStoreFailing = false
@@ -55,7 +59,8 @@ export class SpaceSync {
       logs: () => options.feed.logs,
       log: (id) => options.feed.log(id),
       isMember: options.isMember,
-      isOwn: options.isOwn,
+      // What came back from a peer has not passed the outbox.
+      isOwn: (log) => options.isOwn(log) && !this.#fetched.has(log),
       sync: options.syncStore,
       announce: (holdings) => {
         for (const channel of this.#admitted()) channel.sendHoldings(holdings)
@@ -81,7 +86,8 @@ export class SpaceSync {
 
   /** Takes a log up that is in the feed now. */
   watch(log: Log): void {
-    if (!this.#options.isOwn(log)) {
+    if (this.#options.isOwn(log)) log.on('downloaded', () => this.#fetched.add(log))
+    else {
       log.download()
       let passedOn = log.contiguousLength
       // Each block once: it may come again from every peer that did not know it was here, and passed on each time, it
@@ -110,10 +116,12 @@ export class SpaceSync {
       isMember: options.isMember,
       logs: () => options.feed.logs,
       holdings: () => this.holdings.mine(),
+      retryLater: (again) => void options.clock.after(retryMs, again),
       onAdmitted: () => this.#admittedOne(channel),
       onHolds: (_, holdings) => this.#onHolds(channel, holdings),
       onPresence: (_, presence) => options.onPresence(channel.device, presence),
-      presenceIn: options.presenceIn,
+      presenceIn: (document) =>
+        options.mayRead(channel.device) ? options.presenceIn(document) : null,
       onClosed: () => this.#left(channel)
     })
     this.#channelsByConnection.set(connection, channel)
@@ -129,7 +137,10 @@ export class SpaceSync {
   }
 
   sendPresence(presence: Presence): void {
-    for (const channel of this.#admitted()) channel.sendPresence(presence)
+    // A mirror reads nothing, and not this either.
+    for (const channel of this.#admitted()) {
+      if (this.#options.mayRead(channel.device)) channel.sendPresence(presence)
+    }
   }
 
   askPresence(document: string): void {
@@ -143,6 +154,8 @@ export class SpaceSync {
     this.#options.clock.soon(() => {
       this.#isChecking = false
       const admitted = this.#admitted()
+      const { feed } = this.#options
+      if (!this.#synced && !feed.isSettled) void feed.settled().then(() => this.checkSynced())
       const synced =
         admitted.length > 0 &&
         admitted.every((channel) => channel.hasHoldings) &&
@@ -181,10 +194,8 @@ export class SpaceSync {
   }
 
   #isAllDelivered(): boolean {
-    for (const [log, length] of this.#claimed) {
-      if (this.#options.feed.deliveredOf(log) < length) return false
-    }
-    return true
+    const { feed } = this.#options
+    return [...this.#claimed.keys()].every((log) => feed.isDelivered(log, this.#claimed))
   }
 
   #setSynced(synced: boolean): void {

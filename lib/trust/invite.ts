@@ -71,7 +71,11 @@ export function parseInvite(text: string): Invite {
   }
   const end = bytes.length - 4
   const isCanonical = toBase64UrlEncoded(bytes) === trimmed.slice(scheme.length)
-  if (!isCanonical || end < 0 || !equalBytes(checksum(bytes.subarray(0, end)), bytes.subarray(end))) {
+  if (
+    !isCanonical ||
+    end < 0 ||
+    !equalBytes(checksum(bytes.subarray(0, end)), bytes.subarray(end))
+  ) {
     throw new SkeinError('INVITE_INVALID', 'This invite is incomplete or mistyped')
   }
   try {

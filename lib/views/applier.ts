@@ -49,12 +49,17 @@ export class Applier {
   }
 
   #take(edit: IncomingEdit): void {
-    const clientIds = this.#options.clientIdsOf(edit.device, edit.clientCounter)
+    const clientIds = this.#clientIdsOf(edit)
     const queue = clientIds
       .map((id) => this.#waitingByClient.get(id))
       .find((list) => list !== undefined)
-    if (queue !== undefined) queue.push(edit)
-    else if (this.#tryApply(edit, clientIds)) this.#retryWaiting()
+    if (queue !== undefined) {
+      queue.push(edit)
+      return
+    }
+    const waiting = this.#tryApply(edit, clientIds)
+    if (waiting === null) this.#retryWaiting()
+    else this.#waitingByClient.set(waiting, [edit])
   }
 
   #retryWaiting(): void {
@@ -62,18 +67,26 @@ export class Applier {
       progress = false
       for (const [client, queue] of [...this.#waitingByClient]) {
         this.#waitingByClient.delete(client)
-        while (queue.length > 0 && this.#tryApply(queue[0]!, [client])) {
+        for (let next = queue[0]; next !== undefined; next = queue[0]) {
+          const waiting = this.#tryApply(next, this.#clientIdsOf(next))
+          if (waiting !== null) {
+            this.#waitingByClient.set(waiting, queue)
+            break
+          }
           queue.shift()
           progress = true
         }
-        // A first edit that still waits has just begun a new queue of itself.
-        if (queue.length > 0) this.#waitingByClient.set(client, queue)
       }
     }
   }
 
-  /** False when the edit has to wait. */
-  #tryApply(edit: IncomingEdit, clientIds: readonly number[]): boolean {
+  /** A device that left and came back has more than one for the same counter. */
+  #clientIdsOf({ device, clientCounter }: IncomingEdit): number[] {
+    return this.#options.clientIdsOf(device, clientCounter)
+  }
+
+  /** The client id under which the edit has to wait, or null when it is applied or refused. */
+  #tryApply(edit: IncomingEdit, clientIds: readonly number[]): number | null {
     const { doc, origin } = this.#options
     let reason = 'its author may not write here'
     for (const clientId of clientIds) {
@@ -83,15 +96,14 @@ export class Applier {
       })
       if (result.verdict === 'apply') {
         Y.applyUpdate(doc, edit.update, origin)
-        return true
+        return null
       }
       if (result.verdict === 'wait') {
-        this.#waitingByClient.set(clientId, [edit])
-        return false
+        return clientId
       }
       reason = result.reason
     }
     this.#options.onRefused(edit, new SkeinError('EDIT_INVALID', `An edit was left out: ${reason}`))
-    return true
+    return null
   }
 }

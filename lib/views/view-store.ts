@@ -233,6 +233,11 @@ export class ViewStore {
 
   /** Forgets everything about the space. */
   async clear(): Promise<void> {
+    this.#documentsById.clear()
+    this.#cut.clear()
+    this.#writes = []
+    this.#changed.clear()
+    this.#events = 0
     const batch = this.#database().write({ autoDestroy: true })
     for (const table of Object.values(tables)) {
       const { gte, lt } = this.#bounds(table)
