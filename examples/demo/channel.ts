@@ -97,7 +97,10 @@ export class Child<C extends Calls<C>, Events extends object> extends Emitter<
 export function serve<C extends Calls<C>, Events extends object>(
   callsOf: (tell: <E extends keyof Events & string>(event: E, payload: Events[E]) => void) => C
 ): void {
-  const send = (message: Message): void => void process.send?.(message)
+  const send = (message: Message): void => {
+    // Nobody is there to be told when the parent has just gone.
+    process.send?.(message, undefined, undefined, () => {})
+  }
   const calls = callsOf((event, payload) => send({ event, payload }))
   process.on('disconnect', () => process.exit(0))
   // Ctrl-C reaches every process of the terminal: the parent decides.

@@ -1,11 +1,13 @@
 /**
- * A process that hosts devices of a replay: one, or with many authors several, each with a folder, a key and connections
- * of its own; they meet through the DHT alone, also within one process.
+ * A process that hosts devices of a replay: one, or with many authors several, each with a folder and keys of its own.
+ * The first is on the DHT; the others of the process meet it, and through it all devices, in memory: some hundreds of
+ * nodes on the DHT, all connected to all, would be more than one machine can bear.
  */
 import { join } from 'node:path'
-import { Skein, type Document, type Space } from 'skein'
+import { Skein, type Document, type Space, type Transport } from 'skein'
 import type { DhtAddress } from 'skein/adapters/dht'
 import { hyperswarm } from 'skein/adapters/hyperswarm'
+import { memory, MemoryNetwork } from 'skein/adapters/memory'
 import { serve } from './channel.ts'
 import { planTrace, readTrace, type Plan } from './trace.ts'
 import { write } from './writer.ts'
@@ -16,8 +18,6 @@ export interface HostOptions {
   folder: string
   /** The DHT to meet others by; null: no network at all. */
   bootstrap: DhtAddress[] | null
-  /** Connections that each device keeps at most. */
-  maxPeers: number
   devices: Seat[]
 }
 
@@ -27,6 +27,11 @@ export interface Seat {
   name: string
   /** Index into the plan's authors; null: it reads only. */
   author: number | null
+}
+
+export interface Invites {
+  first: string
+  other: string
 }
 
 export interface Holding {
@@ -41,10 +46,10 @@ export interface Holding {
 export interface HostCalls {
   /** Opens all its devices, and the document of those that are in a space. */
   open(options: HostOptions): Promise<void>
-  /** Its first device makes the space; gives an invite for so many others. */
-  found(others: number): Promise<string>
-  /** All its other devices join. */
-  join(invite: string): Promise<void>
+  /** Its first device makes the space; gives invites for the first devices of other processes, and for all others. */
+  found(count: { firsts: number; others: number }): Promise<Invites>
+  /** All its devices join that have not. */
+  join(invites: Invites): Promise<void>
   /** Resolves when all its devices have everything. */
   play(argument: null): Promise<void>
   /** Their last device writes what is in no history. */
@@ -60,6 +65,8 @@ export interface HostEvents {
 
 /** Progress is told at most so often. */
 const tellMs = 100
+/** Hundreds of devices on one machine take their time. */
+const joinMs = 300_000
 
 interface Device extends Seat {
   skein: Skein
@@ -95,12 +102,21 @@ serve<HostCalls, HostEvents>((tell) => {
   }
 
   return {
-    async open({ path, folder, bootstrap, maxPeers, devices: seats }) {
+    async open({ path, folder, bootstrap, devices: seats }) {
       if (path !== null) plan = planTrace(await readTrace(path))
-      for (const seat of seats) {
-        const transports = bootstrap === null ? [] : [hyperswarm({ bootstrap, maxPeers })]
+      const transports = seats.map((): Transport[] => [])
+      if (bootstrap !== null) {
+        transports[0]!.push(hyperswarm({ bootstrap }))
+        for (const others of transports.slice(1)) {
+          const network = new MemoryNetwork()
+          transports[0]!.push(memory(network))
+          others.push(memory(network))
+        }
+      }
+      for (const [index, seat] of seats.entries()) {
         const { name } = seat
-        const skein = new Skein({ name, storage: join(folder, name), transports })
+        const storage = join(folder, name)
+        const skein = new Skein({ name, storage, transports: transports[index]! })
         const device: Device = { ...seat, skein, space: null, note: null, done: 0 }
         devices.push(device)
         await skein.ready()
@@ -109,18 +125,26 @@ serve<HostCalls, HostEvents>((tell) => {
       }
     },
 
-    async found(others) {
+    async found({ firsts, others }) {
       const founder = devices[0]!
-      await enter(founder, await founder.skein.createSpace({ name: 'Replay' }))
-      return founder.space!.invite({ uses: Math.max(1, others) })
+      const space = await founder.skein.createSpace({ name: 'Replay' })
+      await enter(founder, space)
+      return {
+        // The first of a process lets its others in.
+        first: await space.invite({ role: 'admin', uses: Math.max(1, firsts) }),
+        other: await space.invite({ uses: Math.max(1, others) })
+      }
     },
 
-    async join(invite) {
-      for (const device of devices) {
-        if (device.space !== null) continue
-        await enter(device, await device.skein.join(invite))
+    async join({ first, other }) {
+      const [hub, ...others] = devices as [Device, ...Device[]]
+      const joinBy = async (device: Device, invite: string): Promise<void> => {
+        if (device.space !== null) return
+        await enter(device, await device.skein.join(invite, { timeoutMs: joinMs }))
         tell('joined', { name: device.name })
       }
+      await joinBy(hub, first)
+      for (const device of others) await joinBy(device, other)
     },
 
     async play() {

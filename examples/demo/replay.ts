@@ -33,11 +33,9 @@ const steps = [
   }
 ] as const
 
-/** A process of its own for each device, up to so many; then several share one. */
+/** A process of its own for each device, up to so many; beyond, they share fewer. */
 const maxHosts = 16
-/** Every device is connected to every other, up to so many. */
-const maxMeshed = 16
-const maxPeersBeyond = 6
+const sharedHosts = 4
 const standstillMs = 60_000
 
 export interface ReplayOptions {
@@ -113,7 +111,10 @@ export class Replay {
 
     this.board.next()
     if (devices > processes) {
-      this.board.note('', `${devices} devices share ${processes} processes on this machine`)
+      this.board.note(
+        '',
+        `${devices} devices share ${processes} processes; within one they meet in memory`
+      )
     }
     const joinMs = await timed(() => this.#join())
     this.board.note('', `${devices} devices are in one space, after ${seconds(joinMs)}`)
@@ -161,7 +162,7 @@ export class Replay {
     const seats: Seat[] = authors.map(({ agent }, author) => ({ name: `author ${agent}`, author }))
     // With one author there would be nobody to sync to.
     if (seats.length === 1) seats.push({ name: 'reader', author: null })
-    const hosts = Math.min(maxHosts, seats.length)
+    const hosts = seats.length <= maxHosts ? seats.length : sharedHosts
     this.#seats = Array.from({ length: hosts }, (_, host) =>
       seats.filter((_, index) => index % hosts === host)
     )
@@ -177,8 +178,18 @@ export class Replay {
     const { path } = this.#options
     this.#hosts = await Promise.all(this.#seats.map((_, host) => this.#open(host, path, bootstrap)))
     const [first] = this.#hosts
-    const invite = await first!.call('found', this.rows.length - 1)
-    await Promise.all(this.#hosts.map((host) => host.call('join', invite)))
+    const firsts = this.#hosts.length - 1
+    const others = this.rows.length - this.#hosts.length
+    const invites = await first!.call('found', { firsts, others })
+    let joined = 1
+    for (const host of this.#hosts) {
+      host.on('joined', ({ name }) => {
+        joined++
+        const isTold = this.rows.length <= maxHosts || joined % 25 === 0
+        if (isTold) this.board.note(name, `was let in: ${joined} of ${this.rows.length}`)
+      })
+    }
+    await Promise.all(this.#hosts.map((host) => host.call('join', invites)))
   }
 
   async #play(): Promise<void> {
@@ -249,11 +260,9 @@ export class Replay {
       }
       this.#progressed()
     })
-    const isMeshed = this.rows.length <= maxMeshed
-    const maxPeers = isMeshed ? 2 * maxMeshed : host === 0 ? this.rows.length : maxPeersBeyond
     const { folder } = this.#stage
     const devices = this.#seats[host]!
-    await child.call('open', { path, folder, bootstrap, maxPeers, devices })
+    await child.call('open', { path, folder, bootstrap, devices })
     return child
   }
 
@@ -277,7 +286,7 @@ export class Replay {
 
   /** Fails when nothing at all happens for long. */
   async #unlessStill<T>(playing: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
+    let timer: ReturnType<typeof setInterval> | undefined
     const still = new Promise<never>((_, reject) => {
       this.#stillSince = performance.now()
       timer = setInterval(() => {

@@ -105,9 +105,9 @@ export class Story {
   }
 
   async #start(): Promise<void> {
-    const { dht } = this.#stage
+    const { dht, folder } = this.#stage
     this.board.next()
-    this.board.note('', `a DHT node listens on ${dht.host}:${dht.port}, on this machine alone`)
+    this.board.note('', `a DHT node listens on ${dht.host}:${dht.port}; folders lie in ${folder}`)
     await Promise.all(
       this.actors.map(async (actor) => {
         await actor.start(dht.bootstrap)
