@@ -299,6 +299,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     if (this.isBehind && this.#group === null) return
     this.#running = this.#write().finally(() => {
       this.#running = null
+      this.#recoverMaybe() // The store may have been opened again for another space meanwhile.
       this.#run()
     })
   }
