@@ -29,7 +29,7 @@ export class Board extends Emitter<BoardEvents> {
   readonly steps: readonly Step[]
   readonly notes: Note[] = []
   readonly #startedMs = performance.now()
-  /** Index into `steps`. */
+  /** Index into `steps`; beyond the last when all is done. */
   at = -1
 
   constructor(title: string, steps: readonly Step[]) {
@@ -45,6 +45,12 @@ export class Board extends Emitter<BoardEvents> {
   next(): void {
     this.at++
     this.emit('step', { step: this.steps[this.at]!, number: this.at + 1 })
+    this.look()
+  }
+
+  /** The last step is done. */
+  end(): void {
+    this.at++
     this.look()
   }
 

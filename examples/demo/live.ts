@@ -42,7 +42,7 @@ function frameOf(board: Board, picture: Picture, size: { columns: number; rows: 
   const columns = Math.min(size.columns, maxColumns)
   const isRoomy = size.rows >= roomyRows
   const gap = isRoomy ? [''] : []
-  const step = board.steps[board.at]
+  const step = board.steps[Math.min(board.at, board.steps.length - 1)]
   const elapsed = `${(board.elapsedMs / 1_000).toFixed(0)} s`
   const words = board.steps.map(({ word }, index) => {
     if (index < board.at) return colors.green(`✓ ${word}`)

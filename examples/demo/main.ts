@@ -37,8 +37,10 @@ const { trace, kill, keep, fast } = options
 const stage = await Stage.open({ keep })
 const keptIn = keep ? stage.folder : null
 let endShow = (): void => {}
-const stop = async (code: number): Promise<never> => {
+const stop = async (code: number, lastWords = ''): Promise<never> => {
   endShow()
+  endShow = () => {}
+  if (lastWords !== '') console.log(lastWords)
   await stage.close()
   process.exit(code)
 }
@@ -52,13 +54,9 @@ for (const [signal, code] of [
 
 try {
   const { summary, problems } = trace === undefined ? await tellStory() : await replay(trace)
-  endShow()
-  console.log(summary)
-  await stop(problems.length === 0 ? 0 : 1)
+  await stop(problems.length === 0 ? 0 : 1, summary)
 } catch (error) {
-  endShow()
-  console.log(`\n✗ ${(error as Error).message}`)
-  await stop(1)
+  await stop(1, `\n✗ ${(error as Error).message}`)
 }
 
 async function tellStory(): Promise<{ summary: string; problems: string[] }> {

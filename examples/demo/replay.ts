@@ -125,6 +125,7 @@ export class Replay {
 
     this.board.next()
     const holdings = await this.#check()
+    this.board.end()
     const { endContent } = plan
     const problems = holdings.flatMap(({ name, text, waiting }) => {
       const difference = differenceOf(text, endContent)
@@ -237,6 +238,7 @@ export class Replay {
       this.#seats.map(async (_, index) => {
         const host = await this.#open(index, null, null)
         const held = await host.call('read', null)
+        for (const row of this.#rowsOf(index)) row.condition = 'complete'
         await host.call('close', null)
         await host.end()
         return held

@@ -97,6 +97,7 @@ export class Story {
     const apartMs = await this.#writeApart()
     const killedMs = await this.#kill()
     const { readings, problems } = await this.#check()
+    this.board.end()
     const { text } = readings[0]!
     const { logs } = this.actors[0]
     const acknowledged = this.actors.flatMap((actor) => actor.acknowledged)
