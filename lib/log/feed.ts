@@ -254,9 +254,7 @@ export class Feed {
   /** Reads all that is here of a log. Resolves when that is done, also where it was under way already. */
   #drain(reader: Reader): Promise<void> {
     reader.isWanted = true
-    reader.draining ??= this.#readAll(reader).finally(() => {
-      reader.draining = null
-    })
+    reader.draining ??= this.#readAll(reader)
     return reader.draining
   }
 
@@ -274,6 +272,8 @@ export class Feed {
       if (this.#stopped || !log.isAttached) return
       this.#options.onReadFailed(storageError(`Log ${log.id} could not be read`, cause))
     } finally {
+      // In the same turn as the last look, so that nobody asks in between.
+      reader.draining = null
       this.#done()
     }
   }
