@@ -223,10 +223,14 @@ export class SpaceSync {
   }
 
   #onHolds(channel: SpaceChannel, holdings: readonly Holding[]): void {
+    const { feed } = this.#options
     let claims = this.#claimsByChannel.get(channel)
+    const isFirst = claims === undefined
     if (claims === undefined) this.#claimsByChannel.set(channel, (claims = new Map()))
     for (const { log, length } of holdings) claims.set(log, Math.max(claims.get(log) ?? 0, length))
-    for (const log of this.#options.feed.logs) this.#gatePush(log)
+    // The first message tells that this peer is not waited for any more, which concerns every log.
+    const named = holdings.flatMap(({ log }) => feed.log(log) ?? [])
+    for (const log of isFirst ? feed.logs : named) this.#gatePush(log)
     void this.holdings.receive(channel.device, holdings)
     this.checkSynced()
     this.#checkStallSoon()
