@@ -184,6 +184,11 @@ async function run(options: DeviceOptions): Promise<void> {
           : openFolder(location, { randomBytes, disk: notingDisk(note) })
     }
   })
+  // A space that does not open is a failure here, whatever else is open.
+  skein.on('space-failed', ({ error }) => {
+    fail(error)
+    console.error(error)
+  })
   const texts = async (space: Space): Promise<Record<string, string>> => {
     const found: Record<string, string> = {}
     for (const document of documents) {
