@@ -4,32 +4,30 @@
  */
 import * as Y from 'yjs'
 import { equalBytes, toHex } from './bytes.ts'
-import type { BoxKeys } from './crypto.ts'
 import type { Document } from './document.ts'
 import { Documents } from './documents.ts'
-import { SkeinError, storageError, throwIfAborted } from './errors.ts'
+import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
-import { kinds, keyIdOf, type CoreName } from './log/entry.ts'
-import { Feed, type Delivered, type EntryRef, type Gate } from './log/feed.ts'
+import { kinds } from './log/entry.ts'
+import type { Delivered, EntryRef } from './log/feed.ts'
 import { Health } from './log/health.ts'
-import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
-import type { Log, LogStore } from './log/store.ts'
-import type { Platform, Storage } from './platform.ts'
+import type { Log } from './log/store.ts'
+import { SpaceLogs, type LogsContext } from './space-logs.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import { SpaceSync } from './sync/space-sync.ts'
 import type { Presence } from './sync/space-channel.ts'
-import type { DeviceKeys } from './transport.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
-import { encodeEpoch, encodeLeave, type LogPosition, type Role } from './trust/control.ts'
+import { encodeLeave, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
 import { KeyRing, topicOf } from './trust/keys.ts'
-import { isPassedOver, mayWrite, roleAtContent, type DeviceId } from './trust/members.ts'
+import { mayWrite, type DeviceId } from './trust/members.ts'
+import { AppEvents } from './views/app-events.ts'
 import { decodeAppEntry, encodeAppEntry, type AppEntry } from './views/app-entry.ts'
 import { maxNameChars } from './views/edit.ts'
+import { ViewFlush } from './views/view-flush.ts'
 import { ViewStore } from './views/view-store.ts'
 
-const viewFlushMs = 1_000
 const leaveWaitMs = 5_000
 
 export interface Member {
@@ -65,14 +63,8 @@ export interface SpaceEvents {
  * What a space needs of its device.
  * @internal
  */
-export interface SpaceContext {
-  readonly platform: Platform
-  readonly storage: Storage
-  readonly store: LogStore
-  readonly device: DeviceKeys
-  readonly box: BoxKeys
+export interface SpaceContext extends LogsContext {
   readonly connections: () => Iterable<PeerConnection>
-  readonly reopenStore: () => Promise<void>
   readonly onLeft: (space: Space) => Promise<void>
 }
 
@@ -82,20 +74,16 @@ export class Space extends Emitter<SpaceEvents> {
   readonly #context: SpaceContext
   readonly #control: ControlState
   readonly #views: ViewStore
-  readonly #feed: Feed
+  readonly #viewFlush: ViewFlush
+  readonly #logs: SpaceLogs
+  readonly #events: AppEvents
   readonly #sync: SpaceSync
   readonly #admission: Admission
   readonly #lifecycle: Lifecycle
   readonly #me: DeviceId
   readonly #documents: Documents
   readonly #health: Health
-  #ownLog!: OwnLog
-  #logs!: Record<OwnCore, Log>
-  #following: Promise<void> = Promise.resolve()
-  #cancelViewFlush: (() => void) | null = null
   #isLeaving = false
-  /** Wakes those who iterate over live entries. */
-  readonly #iterating = new Set<() => void>()
 
   /** @internal Made by `Skein`. */
   constructor(spaceKey: Uint8Array, genesis: Uint8Array, id: Uint8Array, context: SpaceContext) {
@@ -106,20 +94,46 @@ export class Space extends Emitter<SpaceEvents> {
     const ring = new KeyRing(id, spaceKey)
     this.#control = new ControlState(genesis, ring, context.device.publicKey, context.box)
     this.#views = new ViewStore(() => context.store.database, id)
-    this.#feed = new Feed({
-      keyOf: (log, keyId) => this.#keyOf(log, keyId),
-      gate: (device, log, from) => this.#gate(device, log, from),
-      deliver: (delivered) => this.#deliver(delivered),
-      onPassedOver: () => this.#sync.checkSynced(),
-      onInvalid: (device, _log, _seq, error) => this.emit('peer-error', { device, error }),
-      onReadFailed: (error) => this.#health.storeFailed('reading', error),
-      onForkEvidence: (log, length) => this.#forkSeen(log, length),
-      yieldTurn: () => new Promise((resolve) => context.platform.clock.soon(resolve))
+    this.#health = new Health({
+      clock: context.platform.clock,
+      reopenStore: () => context.reopenStore(),
+      onChange: (error) => this.emit('storage', { error }),
+      onHealed: () => {
+        this.#logs.trustChanged()
+        this.#viewFlush.soon()
+      }
     })
+    this.#viewFlush = new ViewFlush({
+      clock: context.platform.clock,
+      views: this.#views,
+      store: context.store,
+      health: this.#health
+    })
+    this.#logs = new SpaceLogs({
+      context,
+      control: this.#control,
+      genesis,
+      health: this.#health,
+      viewCut: () => this.#views.cut,
+      isClosing: () => this.#lifecycle.isClosing,
+      onDelivered: (delivered) => this.#deliver(delivered),
+      onPassedOver: () => this.#sync.checkSynced(),
+      onInvalid: (device, error) => this.emit('peer-error', { device, error }),
+      onForkEvidence: (log, length) => this.#forkSeen(log, length),
+      onLog: (log) => this.#sync.watch(log),
+      onFollowed: () => this.#followed(),
+      onWriting: (error) => this.#writingFailed(error),
+      onCaughtUp: () => {
+        for (const document of this.#documents.open) document.mayWriteChanged()
+      }
+    })
+    const { feed } = this.#logs
+    this.#events = new AppEvents({ views: this.#views, readBack: (ref) => feed.readBack(ref) })
+    this.#events.on('filed', ({ entry }) => this.emit('entry', { entry }))
     this.#sync = new SpaceSync({
       clock: context.platform.clock,
       spaceKey,
-      feed: this.#feed,
+      feed,
       isMember: (device) => this.#control.members.get(device)?.role != null,
       mayRead: (device) => {
         const role = this.#control.members.get(device)?.role ?? null
@@ -152,33 +166,24 @@ export class Space extends Emitter<SpaceEvents> {
       member: (device) => this.#control.members.get(device),
       mayWrite: () => !this.readOnly,
       views: this.#views,
-      feed: this.#feed,
+      feed,
       sync: () => this.#sync,
-      ownLog: () => this.#ownLog,
+      ownLog: () => this.#logs.ownLog,
       assertOpen: () => this.#lifecycle.assertOpen(),
       onDocument: (name) => this.emit('document', { name }),
       onStorage: (error) => this.emit('storage', { error })
-    })
-    this.#health = new Health({
-      clock: context.platform.clock,
-      reopenStore: () => context.reopenStore(),
-      onChange: (error) => this.emit('storage', { error }),
-      onHealed: () => {
-        this.#trustChanged()
-        this.#flushViewsSoon()
-      }
     })
     this.#admission = new Admission({
       platform: context.platform,
       device: this.#me,
       genesis,
       control: this.#control,
-      append: async (kind, body) => void (await this.#ownLog.append('control', kind, body)),
-      positionOf: (device) => this.#positionOf(device),
+      append: async (kind, body) => void (await this.#logs.ownLog.append('control', kind, body)),
+      positionOf: (device) => this.#logs.positionOf(device),
       onPeerError: (device, error) => this.emit('peer-error', { device, error })
     })
     this.#lifecycle = new Lifecycle(
-      () => this.#open(genesis),
+      () => this.#open(),
       () => this.#close()
     )
   }
@@ -199,7 +204,7 @@ export class Space extends Emitter<SpaceEvents> {
       !mayWrite(this.role) ||
       this.#control.contentKey === null ||
       this.#control.unknownCritical !== null ||
-      this.#ownLog.isBehind
+      this.#logs.ownLog.isBehind
     )
   }
 
@@ -220,17 +225,17 @@ export class Space extends Emitter<SpaceEvents> {
 
   /** How many entries are here and wait for something: another entry, a key, a role. */
   get waiting(): number {
-    return [...this.#feed.waiting.values()].reduce((sum, count) => sum + count, 0)
+    return [...this.#logs.feed.waiting.values()].reduce((sum, count) => sum + count, 0)
   }
 
   /** Bytes in the logs of all members, as far as they are here. */
   get logBytes(): number {
-    return this.#feed.logs.reduce((sum, log) => sum + log.byteLength, 0)
+    return this.#logs.feed.logs.reduce((sum, log) => sum + log.byteLength, 0)
   }
 
   /** Blocks in the logs of all members, as far as they are here. Nearly every entry is one block. */
   get logLength(): number {
-    return this.#feed.logs.reduce((sum, log) => sum + log.length, 0)
+    return this.#logs.feed.logs.reduce((sum, log) => sum + log.length, 0)
   }
 
   ready(): Promise<void> {
@@ -295,9 +300,10 @@ export class Space extends Emitter<SpaceEvents> {
     await this.ready()
     if (this.readOnly)
       throw new SkeinError('NOT_ALLOWED', 'This device may not write to the space now')
-    const appended = await this.#ownLog.append('content', kinds.event, encodeAppEntry(type, value))
-    const { entry } = appended
-    return decodeAppEntry(entry, this.#me, { log: this.#logs.content.id, from: appended.from })
+    const { ownLog, own } = this.#logs
+    const appended = await ownLog.append('content', kinds.event, encodeAppEntry(type, value))
+    const { entry, from } = appended
+    return decodeAppEntry(entry, this.#me, { log: own.content.id, from })
   }
 
   /**
@@ -307,32 +313,9 @@ export class Space extends Emitter<SpaceEvents> {
   async *entries(
     options: { type?: string; live?: boolean; signal?: AbortSignal } = {}
   ): AsyncGenerator<AppEntry, void, void> {
-    const { type, live = false, signal } = options
-    throwIfAborted(signal)
+    throwIfAborted(options.signal)
     await this.ready()
-    let next = 0
-    let wake = (): void => {}
-    const look = (): void => wake()
-    const stop = this.on('entry', look)
-    this.#iterating.add(look)
-    signal?.addEventListener('abort', look)
-    try {
-      for (;;) {
-        const woken = new Promise<void>((resolve) => (wake = resolve))
-        for await (const { number, type: stored, ref } of this.#views.events(next)) {
-          next = number + 1
-          if (type !== undefined && stored !== type) continue
-          const { device, entry } = await this.#feed.readBack(ref)
-          yield decodeAppEntry(entry, device, ref)
-        }
-        if (!live || this.#lifecycle.isClosing || signal?.aborted === true) return
-        if (next === this.#views.eventCount) await woken
-      }
-    } finally {
-      stop()
-      this.#iterating.delete(look)
-      signal?.removeEventListener('abort', look)
-    }
+    yield* this.#events.entries(options)
   }
 
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */
@@ -341,8 +324,8 @@ export class Space extends Emitter<SpaceEvents> {
     this.#lifecycle.assertOpen()
     for (const document of this.#documents.open)
       await document.saved(signal === undefined ? {} : { signal })
-    await this.#ownLog.flush()
-    if (peers > 0) await this.#sync.holdings.whenHeldBy(this.#feed.cut, peers, signal)
+    await this.#logs.ownLog.flush()
+    if (peers > 0) await this.#sync.holdings.whenHeldBy(this.#logs.feed.cut, peers, signal)
   }
 
   /**
@@ -351,13 +334,13 @@ export class Space extends Emitter<SpaceEvents> {
   async leave(): Promise<void> {
     await this.ready()
     if (this.role !== null) {
-      const { content } = this.#logs
+      const { ownLog, own } = this.#logs
       // From here on nothing is written any more: the entry says how far the content goes that counts.
       this.#isLeaving = true
       await this.#documents.close()
-      await this.#ownLog.flush()
-      const leave = encodeLeave({ contentCore: 0, content: content.length })
-      const { cut } = await this.#ownLog.append('control', kinds.leave, leave)
+      await ownLog.flush()
+      const leave = encodeLeave({ contentCore: 0, content: own.content.length })
+      const { cut } = await ownLog.append('control', kinds.leave, leave)
       if (this.peers.length > 0) {
         const tooLong = new AbortController()
         const cancel = this.#context.platform.clock.after(leaveWaitMs, () => tooLong.abort())
@@ -402,50 +385,9 @@ export class Space extends Emitter<SpaceEvents> {
     this.#admission.offer(connection)
   }
 
-  async #open(genesis: Uint8Array): Promise<void> {
-    const { store, storage, platform } = this.#context
+  async #open(): Promise<void> {
     await this.#openViews()
-    this.#logs = {
-      control: await store.open(
-        this.#nameOf(this.#context.device.publicKey, 'control'),
-        this.#context.device
-      ),
-      content: await store.open(
-        this.#nameOf(this.#context.device.publicKey, 'content/0'),
-        this.#context.device
-      )
-    }
-    this.#ownLog = new OwnLog({
-      control: this.#logs.control,
-      content: this.#logs.content,
-      outbox: await storage.openOutbox(this.id),
-      platform,
-      keyFor: (core) => this.#keyFor(core),
-      seen: (core) => this.#feed.seen(core, this.#logs[core]),
-      sync: () => store.sync(),
-      assertRoom: () => store.assertRoom(),
-      reopenStore: () => this.#context.reopenStore()
-    })
-    await this.#ownLog.ready()
-    this.#ownLog.on('appended', ({ entries }) => this.#appended(entries))
-    this.#ownLog.on('failed', ({ error }) => this.#writingFailed(error))
-    this.#ownLog.on('recovered', () => this.#writingFailed(null))
-    this.#ownLog.on('caught-up', () => this.#caughtUp())
-    await this.#feed.addOwn(this.#logs.control, 0)
-    await this.#feed.addOwn(this.#logs.content, this.#views.cut.get(this.#logs.content.id) ?? 0)
-    for (const core of ['control', 'content'] as const) {
-      this.#sync.watch(this.#logs[core])
-      this.#logs[core].on('progress', () => this.#ownProgress(this.#logs[core]))
-      this.#logs[core].on('conflict', ({ length }) => this.#forkSeen(this.#logs[core], length))
-    }
-    if (this.#ownLog.isBehind) this.#health.set('lacking', behindError())
-    this.#trustChanged()
-    await this.#settle()
-    const owner = this.#control.genesis.owners[0]!
-    const isFounder = equalBytes(owner.signKey, this.#context.device.publicKey)
-    const isNew = this.#logs.control.length <= 1
-    if (isFounder && isNew && this.#control.contentKey === null && !this.#ownLog.isBehind)
-      await this.#found(genesis)
+    await this.#logs.open()
   }
 
   /** Views are a cache of the logs: what cannot be read of them is thrown away and made anew. */
@@ -458,31 +400,6 @@ export class Space extends Emitter<SpaceEvents> {
     }
   }
 
-  /** Resolves when what is in the logs on this device has been delivered, as far as it can be. */
-  async #settle(): Promise<void> {
-    for (let following: Promise<void> | null = null; following !== this.#following;) {
-      following = this.#following
-      await following
-      await this.#feed.settled()
-    }
-  }
-
-  /** The first entries of a space, or what of them a crash left unwritten. */
-  async #found(genesis: Uint8Array): Promise<void> {
-    const { ring } = this.#control
-    const { device, box, platform } = this.#context
-    if (this.#logs.control.length === 0)
-      await this.#ownLog.append('control', kinds.genesis, genesis)
-    const key = platform.randomBytes(32)
-    const sealedKey = ring.sealEpochKeyTo(key, device.publicKey, box.publicKey)
-    const epoch = {
-      epochId: keyIdOf(key),
-      sealed: [{ signKey: device.publicKey, sealedKey }],
-      earlierKeys: new Uint8Array()
-    }
-    await this.#ownLog.append('control', kinds.epoch, encodeEpoch(epoch))
-  }
-
   async #close(): Promise<void> {
     const failures: unknown[] = []
     const attempt = async (step: () => Promise<unknown> | void): Promise<void> => {
@@ -493,18 +410,16 @@ export class Space extends Emitter<SpaceEvents> {
       }
     }
     failures.push(...(await this.#documents.close()))
-    for (const wake of this.#iterating) wake()
-    this.#cancelViewFlush?.()
+    this.#events.close()
+    this.#viewFlush.stop()
     this.#health.stop()
-    // Undefined where opening failed half-way.
-    const ownLog = this.#ownLog as OwnLog | undefined
-    await attempt(() => ownLog?.close())
+    await attempt(() => this.#logs.closeOwn())
     this.#admission.stop()
     this.#sync.stop()
-    this.#feed.stop()
-    await attempt(() => this.#following)
+    this.#logs.feed.stop()
+    await attempt(() => this.#logs.followed())
     await attempt(() => this.#views.flush())
-    for (const log of this.#feed.logs) await attempt(() => this.#context.store.closeLog(log))
+    for (const log of this.#logs.feed.logs) await attempt(() => this.#context.store.closeLog(log))
     if (failures.length > 0) throw failures[0]
   }
 
@@ -514,7 +429,7 @@ export class Space extends Emitter<SpaceEvents> {
     this.#sync.checkSynced()
     if (log.name.core === 'control') {
       const changed = this.#control.add({ device, seq: from, kind: entry.kind, body: entry.body })
-      if (changed.members || changed.keys) this.#trustChanged()
+      if (changed.members || changed.keys) this.#logs.trustChanged()
       if (entry.kind === kinds.invite) this.#admission.update(this.#context.connections())
       return
     }
@@ -522,81 +437,18 @@ export class Space extends Emitter<SpaceEvents> {
     this.#views.advance(log.id, to)
     try {
       if (entry.kind === kinds.edit) this.#documents.deliver(device, entry.body, ref, isOwn)
-      else if (entry.kind === kinds.event) {
-        const appEntry = decodeAppEntry(entry, device, ref)
-        this.#views.fileEvent(appEntry.type, ref)
-        this.emit('entry', { entry: appEntry })
-      }
+      else if (entry.kind === kinds.event) this.#events.deliver(device, entry, ref)
     } catch (error) {
       // A malformed entry is passed over, by every peer alike.
       if (!(error instanceof SkeinError)) throw error
       this.emit('peer-error', { device, error })
     }
-    this.#flushViewsSoon()
-  }
-
-  #appended(entries: readonly Appended[]): void {
-    for (const appended of entries) {
-      this.#feed.deliverOwn(this.#logs[appended.core], this.#me, appended)
-    }
-  }
-
-  /** Blocks of one's own that had been lost came back. */
-  #ownProgress(log: Log): void {
-    if (this.#ownLog.isIdle) void this.#feed.readOwn(log, log.contiguousLength)
-  }
-
-  #gate(device: DeviceId, log: Log, from: number): Gate {
-    if (log.name.core === 'control') return 'deliver'
-    const member = this.#control.members.get(device)
-    if (member === undefined) return 'wait'
-    if (mayWrite(roleAtContent(member, 0, from))) return 'deliver'
-    return isPassedOver(member, 0, from) ? 'skip' : 'wait'
-  }
-
-  #keyOf(log: Log, keyId: Uint8Array): Uint8Array | null {
-    const { ring } = this.#control
-    if (log.name.core !== 'control') return ring.epochKey(keyId)
-    if (equalBytes(keyId, keyIdOf(ring.spaceKey))) return ring.spaceKey
-    throw new SkeinError(
-      'BAD_SEAL',
-      'A control block is sealed under another key than the space key'
-    )
-  }
-
-  #keyFor(core: OwnCore): Uint8Array {
-    if (core === 'control') return this.#control.ring.spaceKey
-    const key = this.#control.contentKey
-    if (key === null) throw new SkeinError('NOT_ALLOWED', 'No content key is here yet')
-    return key
+    this.#viewFlush.soon()
   }
 
   // Members
 
-  #trustChanged(): void {
-    // One that failed has been told of; this one tries anew.
-    this.#following = this.#following.catch(() => {}).then(() => this.#follow())
-    this.#following.catch((cause: unknown) => {
-      const message = 'A member’s logs could not be opened'
-      this.#health.storeFailed('members', storageError(message, cause))
-    })
-  }
-
-  /** Opens the logs of members that have come, and looks again at what waited for a role or a key. */
-  async #follow(): Promise<void> {
-    const { store } = this.#context
-    for (const { record, device } of this.#control.members.values()) {
-      if (device === this.#me) continue
-      for (const core of ['control', 'content/0'] as const) {
-        if (this.#lifecycle.isClosing) return
-        const log = await store.open(this.#nameOf(record.signKey, core), null)
-        if (this.#feed.has(log.id)) continue
-        log.on('conflict', ({ length }) => this.#forkSeen(log, length))
-        this.#feed.add(log, core === 'control' ? 0 : (this.#views.cut.get(log.id) ?? 0))
-        this.#sync.watch(log)
-      }
-    }
-    this.#feed.wake()
+  #followed(): void {
     this.#sync.update()
     this.#admission.update(this.#context.connections())
     this.emit('members', { members: this.members() })
@@ -604,13 +456,6 @@ export class Space extends Emitter<SpaceEvents> {
       document.mayWriteChanged()
       document.safetyChanged()
     }
-  }
-
-  #positionOf(device: Uint8Array): LogPosition {
-    const lengthOf = (core: CoreName): number =>
-      this.#feed.logs.find((log) => log.name.core === core && equalBytes(log.name.device, device))
-        ?.length ?? 0
-    return { control: lengthOf('control'), contentCore: 0, content: lengthOf('content/0') }
   }
 
   #peersChanged(added: DeviceId[], removed: DeviceId[]): void {
@@ -645,40 +490,5 @@ export class Space extends Emitter<SpaceEvents> {
       if (error !== null) document.writingFailed(error)
       document.safetyChanged()
     }
-  }
-
-  /** What this device's logs lacked has come back: it may write again. */
-  #caughtUp(): void {
-    this.#health.set('lacking', null)
-    for (const core of ['control', 'content'] as const) this.#ownProgress(this.#logs[core])
-    for (const document of this.#documents.open) document.mayWriteChanged()
-  }
-
-  #flushViewsSoon(): void {
-    if (this.#cancelViewFlush !== null && !this.#views.wantsFlush) return
-    this.#cancelViewFlush?.()
-    this.#cancelViewFlush = this.#context.platform.clock.after(
-      this.#views.wantsFlush ? 0 : viewFlushMs,
-      () => {
-        this.#cancelViewFlush = null
-        // What could not be written waits in memory, and the logs have it all the same.
-        this.#views.flush().then(
-          () => this.#health.set('views', null),
-          (cause: unknown) => {
-            // It is being opened again, or whoever tried has told that it could not be.
-            if (!this.#context.store.isOpen) return this.#flushViewsSoon()
-            const message = 'The views of documents could not be written'
-            this.#health.storeFailed('views', storageError(message, cause))
-          }
-        )
-      }
-    )
-  }
-
-  #nameOf(
-    device: Uint8Array,
-    core: CoreName
-  ): { space: Uint8Array; device: Uint8Array; core: CoreName } {
-    return { space: this.#control.ring.space, device, core }
   }
 }

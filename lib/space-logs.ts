@@ -1,0 +1,244 @@
+/**
+ * The logs of one space on this device: opens its own two and those of the members as they come, feeds all of them, and
+ * says under which key an entry is sealed and whether its author might write it. What an entry means is the space's.
+ */
+import { equalBytes, toHex } from './bytes.ts'
+import type { BoxKeys } from './crypto.ts'
+import { SkeinError, storageError } from './errors.ts'
+import { keyIdOf, kinds, type CoreName, type LogId } from './log/entry.ts'
+import { Feed, type Delivered, type Gate } from './log/feed.ts'
+import type { Health } from './log/health.ts'
+import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
+import type { Log, LogName, LogStore } from './log/store.ts'
+import type { Platform, Storage } from './platform.ts'
+import type { DeviceKeys } from './transport.ts'
+import { encodeEpoch, type LogPosition } from './trust/control.ts'
+import type { ControlState } from './trust/control-state.ts'
+import { isPassedOver, mayWrite, roleAtContent, type DeviceId } from './trust/members.ts'
+
+/**
+ * The device that the logs lie on.
+ * @internal
+ */
+export interface LogsContext {
+  readonly platform: Platform
+  readonly storage: Storage
+  readonly store: LogStore
+  readonly device: DeviceKeys
+  readonly box: BoxKeys
+  readonly reopenStore: () => Promise<void>
+}
+
+export interface SpaceLogsOptions {
+  readonly context: LogsContext
+  readonly control: ControlState
+  readonly genesis: Uint8Array
+  readonly health: Health
+  /** By log, what the views include already. */
+  readonly viewCut: () => ReadonlyMap<LogId, number>
+  readonly isClosing: () => boolean
+  readonly onDelivered: (delivered: Delivered) => void
+  readonly onPassedOver: () => void
+  readonly onInvalid: (device: DeviceId, error: SkeinError) => void
+  readonly onForkEvidence: (log: Log, length: number) => void
+  /** A log is in the feed now. */
+  readonly onLog: (log: Log) => void
+  /** Members' logs are open, and what waited for a role or a key was looked at again. */
+  readonly onFollowed: () => void
+  /** Writing failed for now, or works again. */
+  readonly onWriting: (error: SkeinError | null) => void
+  /** What this device's logs lacked has come back: it may write again. */
+  readonly onCaughtUp: () => void
+}
+
+export class SpaceLogs {
+  readonly feed: Feed
+  readonly #options: SpaceLogsOptions
+  readonly #me: DeviceId
+  #ownLog!: OwnLog
+  #own!: Record<OwnCore, Log>
+  #following: Promise<void> = Promise.resolve()
+
+  constructor(options: SpaceLogsOptions) {
+    this.#options = options
+    const { device, platform } = options.context
+    this.#me = toHex(device.publicKey)
+    this.feed = new Feed({
+      keyOf: (log, keyId) => this.#keyOf(log, keyId),
+      gate: (author, log, from) => this.#gate(author, log, from),
+      deliver: options.onDelivered,
+      onPassedOver: options.onPassedOver,
+      onInvalid: (author, _log, _seq, error) => options.onInvalid(author, error),
+      onReadFailed: (error) => options.health.storeFailed('reading', error),
+      onForkEvidence: options.onForkEvidence,
+      yieldTurn: () => new Promise((resolve) => platform.clock.soon(resolve))
+    })
+  }
+
+  get ownLog(): OwnLog {
+    return this.#ownLog
+  }
+
+  /** This device's logs. */
+  get own(): Record<OwnCore, Log> {
+    return this.#own
+  }
+
+  async open(): Promise<void> {
+    const { context, control, health, viewCut, onWriting } = this.#options
+    const { store, storage, platform, device } = context
+    this.#own = {
+      control: await store.open(this.#nameOf(device.publicKey, 'control'), device),
+      content: await store.open(this.#nameOf(device.publicKey, 'content/0'), device)
+    }
+    this.#ownLog = new OwnLog({
+      control: this.#own.control,
+      content: this.#own.content,
+      outbox: await storage.openOutbox(toHex(control.ring.space)),
+      platform,
+      keyFor: (core) => this.#keyFor(core),
+      seen: (core) => this.feed.seen(core, this.#own[core]),
+      sync: () => store.sync(),
+      assertRoom: () => store.assertRoom(),
+      reopenStore: () => context.reopenStore()
+    })
+    await this.#ownLog.ready()
+    this.#ownLog.on('appended', ({ entries }) => this.#appended(entries))
+    this.#ownLog.on('failed', ({ error }) => onWriting(error))
+    this.#ownLog.on('recovered', () => onWriting(null))
+    this.#ownLog.on('caught-up', () => this.#caughtUp())
+    await this.feed.addOwn(this.#own.control, 0)
+    await this.feed.addOwn(this.#own.content, viewCut().get(this.#own.content.id) ?? 0)
+    for (const core of ['control', 'content'] as const) {
+      const log = this.#own[core]
+      this.#options.onLog(log)
+      log.on('progress', () => this.#ownProgress(log))
+      log.on('conflict', ({ length }) => this.#options.onForkEvidence(log, length))
+    }
+    if (this.#ownLog.isBehind) health.set('lacking', behindError())
+    this.trustChanged()
+    await this.#settle()
+    const owner = control.genesis.owners[0]!
+    const isFounder = equalBytes(owner.signKey, device.publicKey)
+    const isNew = this.#own.control.length <= 1
+    if (isFounder && isNew && control.contentKey === null && !this.#ownLog.isBehind)
+      await this.#found()
+  }
+
+  /** Members or keys have changed: opens the logs of members that have come, and looks again at what waited. */
+  trustChanged(): void {
+    // One that failed has been told of; this one tries anew.
+    this.#following = this.#following.catch(() => {}).then(() => this.#follow())
+    this.#following.catch((cause: unknown) => {
+      const message = 'A member’s logs could not be opened'
+      this.#options.health.storeFailed('members', storageError(message, cause))
+    })
+  }
+
+  /** How far a device's logs are known here. */
+  positionOf(device: Uint8Array): LogPosition {
+    const lengthOf = (core: CoreName): number =>
+      this.feed.logs.find((log) => log.name.core === core && equalBytes(log.name.device, device))
+        ?.length ?? 0
+    return { control: lengthOf('control'), contentCore: 0, content: lengthOf('content/0') }
+  }
+
+  /** Writes what is left, and reads no more. */
+  async closeOwn(): Promise<void> {
+    // Undefined where opening failed half-way.
+    await (this.#ownLog as OwnLog | undefined)?.close()
+  }
+
+  /** Resolves when opening members' logs has ended. */
+  followed(): Promise<void> {
+    return this.#following
+  }
+
+  /** Resolves when what is in the logs on this device has been delivered, as far as it can be. */
+  async #settle(): Promise<void> {
+    for (let following: Promise<void> | null = null; following !== this.#following;) {
+      following = this.#following
+      await following
+      await this.feed.settled()
+    }
+  }
+
+  /** The first entries of a space, or what of them a crash left unwritten. */
+  async #found(): Promise<void> {
+    const { context, control, genesis } = this.#options
+    const { device, box, platform } = context
+    if (this.#own.control.length === 0) await this.#ownLog.append('control', kinds.genesis, genesis)
+    const key = platform.randomBytes(32)
+    const sealedKey = control.ring.sealEpochKeyTo(key, device.publicKey, box.publicKey)
+    const epoch = {
+      epochId: keyIdOf(key),
+      sealed: [{ signKey: device.publicKey, sealedKey }],
+      earlierKeys: new Uint8Array()
+    }
+    await this.#ownLog.append('control', kinds.epoch, encodeEpoch(epoch))
+  }
+
+  async #follow(): Promise<void> {
+    const { context, control, viewCut, isClosing, onLog, onForkEvidence } = this.#options
+    for (const { record, device } of control.members.values()) {
+      if (device === this.#me) continue
+      for (const core of ['control', 'content/0'] as const) {
+        if (isClosing()) return
+        const log = await context.store.open(this.#nameOf(record.signKey, core), null)
+        if (this.feed.has(log.id)) continue
+        log.on('conflict', ({ length }) => onForkEvidence(log, length))
+        this.feed.add(log, core === 'control' ? 0 : (viewCut().get(log.id) ?? 0))
+        onLog(log)
+      }
+    }
+    this.feed.wake()
+    this.#options.onFollowed()
+  }
+
+  #appended(entries: readonly Appended[]): void {
+    for (const appended of entries) {
+      this.feed.deliverOwn(this.#own[appended.core], this.#me, appended)
+    }
+  }
+
+  /** Blocks of one's own that had been lost came back. */
+  #ownProgress(log: Log): void {
+    if (this.#ownLog.isIdle) void this.feed.readOwn(log, log.contiguousLength)
+  }
+
+  #caughtUp(): void {
+    this.#options.health.set('lacking', null)
+    for (const core of ['control', 'content'] as const) this.#ownProgress(this.#own[core])
+    this.#options.onCaughtUp()
+  }
+
+  #gate(device: DeviceId, log: Log, from: number): Gate {
+    if (log.name.core === 'control') return 'deliver'
+    const member = this.#options.control.members.get(device)
+    if (member === undefined) return 'wait'
+    if (mayWrite(roleAtContent(member, 0, from))) return 'deliver'
+    return isPassedOver(member, 0, from) ? 'skip' : 'wait'
+  }
+
+  #keyOf(log: Log, keyId: Uint8Array): Uint8Array | null {
+    const { ring } = this.#options.control
+    if (log.name.core !== 'control') return ring.epochKey(keyId)
+    if (equalBytes(keyId, keyIdOf(ring.spaceKey))) return ring.spaceKey
+    throw new SkeinError(
+      'BAD_SEAL',
+      'A control block is sealed under another key than the space key'
+    )
+  }
+
+  #keyFor(core: OwnCore): Uint8Array {
+    const { control } = this.#options
+    if (core === 'control') return control.ring.spaceKey
+    const key = control.contentKey
+    if (key === null) throw new SkeinError('NOT_ALLOWED', 'No content key is here yet')
+    return key
+  }
+
+  #nameOf(device: Uint8Array, core: CoreName): LogName {
+    return { space: this.#options.control.ring.space, device, core }
+  }
+}
