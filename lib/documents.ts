@@ -37,6 +37,8 @@ export interface DocumentsOptions {
   readonly assertOpen: () => void
   /** A document that was not known here before. */
   readonly onDocument: (name: string) => void
+  /** An edit of a document was delivered, of this device too. */
+  readonly onEdit: (name: string, device: DeviceId) => void
   readonly onStorage: (error: SkeinError) => void
 }
 
@@ -62,6 +64,12 @@ export class Documents {
     return this.#options.views.documents.map((record) => record.name).filter(isAppsName)
   }
 
+  /** How many edits of that document have been delivered. */
+  editCount(name: string): number {
+    const { views, space } = this.#options
+    return views.document(documentIdOf(space, name))?.filed ?? 0
+  }
+
   /** Fails with a `TypeError`, `DOCUMENT_OPEN`, `DOCUMENT_NOT_EMPTY`, `CLOSED`. */
   openNamed(name: string, doc: Y.Doc | undefined): Promise<Document> {
     if (!isAppsName(name)) {
@@ -80,6 +88,8 @@ export class Documents {
     const document = this.#openById.get(id)
     if (document === undefined) this.#mergeMaybe(id)
     else if (!isOwn) document.receive(number, { device, clientCounter, update, ref })
+    const knownName = views.document(id)?.name ?? ''
+    if (isAppsName(knownName)) this.#options.onEdit(knownName, device)
   }
 
   /** Fails with `BAD_ENCODING` for presence under a client id that is not its sender's. */

@@ -47,6 +47,8 @@ export interface SpaceEvents {
   synced: { synced: boolean }
   /** A document that was not known here before. */
   document: { name: string }
+  /** An edit of a document was delivered, of this device or another, whether the document is open or not. */
+  edit: { name: string; device: DeviceId }
   /** An application event was delivered, of any device. */
   entry: { entry: AppEntry }
   /** Which devices hold what changed: `saved({ peers })` may resolve. */
@@ -171,6 +173,7 @@ export class Space extends Emitter<SpaceEvents> {
       ownLog: () => this.#logs.ownLog,
       assertOpen: () => this.#lifecycle.assertOpen(),
       onDocument: (name) => this.emit('document', { name }),
+      onEdit: (name, device) => this.emit('edit', { name, device }),
       onStorage: (error) => this.emit('storage', { error })
     })
     this.#admission = new Admission({
@@ -270,6 +273,14 @@ export class Space extends Emitter<SpaceEvents> {
   /** The names of the documents that have content. */
   documents(): string[] {
     return this.#documents.names
+  }
+
+  /**
+   * How many edits of a document have been delivered on this device, 0 for an unknown one. Kept from run to run, so that
+   * an app can tell which documents it has to look at again; after a power loss it may be less than it was.
+   */
+  editCount(name: string): number {
+    return this.#documents.editCount(name)
   }
 
   /** One line of text that lets devices in. Fails with `NOT_ALLOWED`. */

@@ -188,6 +188,30 @@ test('documents are named by those who have content, on every device', async () 
   assert.equal(bob.space.documents().sort(), ['one', 'two'])
 })
 
+test('every edit of a document is told, also of one that is not open, and counted from run to run', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const heard: string[] = []
+  bob.space.on('edit', ({ name, device: by }) => heard.push(`${name} ${by === alice.id}`))
+  space.on('edit', ({ name, device: by }) => heard.push(`own ${name} ${by === alice.id}`))
+  const note = await space.open('ideas')
+  bodyOf(note).insert(0, 'one')
+  await note.saved()
+  bodyOf(note).insert(0, 'two')
+  await note.saved({ peers: 1 })
+  await until(
+    (listener) => bob.space.on('edit', listener),
+    () => bob.space.editCount('ideas') === 2
+  )
+  assert.equal(heard.sort(), ['ideas true', 'ideas true', 'own ideas true', 'own ideas true'])
+  assert.is(space.editCount('ideas'), 2)
+  assert.is(space.editCount('unknown'), 0)
+  await bob.restart()
+  assert.is(bob.space.editCount('ideas'), 2)
+})
+
 test('200 documents go over one connection, and are opened when they are wanted', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
