@@ -83,6 +83,17 @@ export function storageError(message: string, cause: unknown): SkeinError {
   return new SkeinError(code, message, { cause })
 }
 
+/**
+ * `STORAGE_DAMAGED`: what is wrong with a device's storage as a whole, where, and what to do.
+ * @internal
+ */
+export function damagedError(what: string, location: string, cause?: unknown): SkeinError {
+  const advice =
+    'put the whole of it back from a backup, or move it away and join its spaces again as a new device: ' +
+    'what other members have comes back from them'
+  return new SkeinError('STORAGE_DAMAGED', `${what} (${location}): ${advice}`, { cause })
+}
+
 /** Throws `ABORTED` if the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) {

@@ -27,7 +27,7 @@ export interface Clock {
 export interface Storage {
   /** What Corestore takes: a folder, or an object with the database interface of hypercore-storage. */
   readonly corestore: string | object
-  /** The secrets file as last written, or null. */
+  /** The secrets file as last written, or null. Fails with `STORAGE_DAMAGED` where there are outboxes and no secrets. */
   readSecrets(): Promise<Uint8Array | null>
   /** Replaces the secrets file atomically and durably; only the owner can read it. */
   writeSecrets(bytes: Uint8Array): Promise<void>

@@ -1,15 +1,18 @@
 /**
  * What only this device knows: its keys, and the keys of its spaces. Format of the secrets file, in Yjs's notation:
  *
- *     secrets   := varUint(version: 1) • signSeed(32) • boxSeed(32) • varString(name) • varString(person)
+ *     secrets   := body • checksum(8)       // of the hash of the body: one changed bit would be another device
+ *     body      := varUint(version: 1) • signSeed(32) • boxSeed(32) • varString(name) • varString(person)
  *                  • varUint(n) • (spaceKey(32) • varUint8Array(genesis))*n
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import { decodeAll, readBytes } from './bytes.ts'
+import { decodeAll, equalBytes, readBytes } from './bytes.ts'
+import { hash } from './crypto.ts'
 import { SkeinError } from './errors.ts'
 
 const secretsVersion = 1
+const checksumBytes = 8
 
 export interface SpaceSecrets {
   readonly spaceKey: Uint8Array
@@ -36,29 +39,32 @@ export function encodeSecrets(secrets: Secrets): Uint8Array {
     encoding.writeUint8Array(encoder, spaceKey)
     encoding.writeVarUint8Array(encoder, genesis)
   }
+  encoding.writeUint8Array(encoder, checksumOf(encoding.toUint8Array(encoder)))
   return encoding.toUint8Array(encoder)
 }
 
-/** Fails with `STORAGE_DAMAGED`. */
+/** Fails with `BAD_ENCODING`. */
 export function decodeSecrets(bytes: Uint8Array): Secrets {
-  try {
-    return decodeAll(bytes, 'secrets file', (decoder) => {
-      const version = decoding.readVarUint(decoder)
-      if (version !== secretsVersion) throw new RangeError(`A secrets file of version ${version}`)
-      const signSeed = readBytes(decoder, 32)
-      const boxSeed = readBytes(decoder, 32)
-      const name = decoding.readVarString(decoder)
-      const person = decoding.readVarString(decoder)
-      const spaces: SpaceSecrets[] = []
-      for (let left = decoding.readVarUint(decoder); left > 0; left--) {
-        const spaceKey = readBytes(decoder, 32)
-        spaces.push({ spaceKey, genesis: new Uint8Array(decoding.readVarUint8Array(decoder)) })
-      }
-      return { signSeed, boxSeed, name, person, spaces }
-    })
-  } catch (cause) {
-    throw new SkeinError('STORAGE_DAMAGED', 'The file with this device’s keys cannot be read', {
-      cause
-    })
+  const body = bytes.subarray(0, Math.max(0, bytes.length - checksumBytes))
+  if (!equalBytes(bytes.subarray(body.length), checksumOf(body))) {
+    throw new SkeinError('BAD_ENCODING', 'The checksum of the secrets file is wrong')
   }
+  return decodeAll(body, 'secrets file', (decoder) => {
+    const version = decoding.readVarUint(decoder)
+    if (version !== secretsVersion) throw new RangeError(`A secrets file of version ${version}`)
+    const signSeed = readBytes(decoder, 32)
+    const boxSeed = readBytes(decoder, 32)
+    const name = decoding.readVarString(decoder)
+    const person = decoding.readVarString(decoder)
+    const spaces: SpaceSecrets[] = []
+    for (let left = decoding.readVarUint(decoder); left > 0; left--) {
+      const spaceKey = readBytes(decoder, 32)
+      spaces.push({ spaceKey, genesis: new Uint8Array(decoding.readVarUint8Array(decoder)) })
+    }
+    return { signSeed, boxSeed, name, person, spaces }
+  })
+}
+
+function checksumOf(body: Uint8Array): Uint8Array {
+  return hash('skein/secrets', body).subarray(0, checksumBytes)
 }

@@ -7,10 +7,11 @@ import { equalBytes, toHex } from './bytes.ts'
 import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
 import { SkeinError, throwIfAborted, type ErrorCode } from './errors.ts'
 import { Emitter } from './events.ts'
+import { identify } from './identity.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
-import { decodeSecrets, encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
+import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
 import { Space } from './space.ts'
 import { PeerConnection, preferred } from './sync/connection.ts'
 import { askPairing } from './sync/pairing.ts'
@@ -211,13 +212,14 @@ export class Skein extends Emitter<SkeinEvents> {
 
   async #open(): Promise<void> {
     const { transports = [] } = this.#options
-    this.#storage = await this.#platform.openStorage(this.#options.storage)
-    this.#secrets = await this.#readSecrets(this.#storage)
+    const { storage: location } = this.#options
+    this.#storage = await this.#platform.openStorage(location)
+    this.#store = new LogStore(this.#storage, this.#platform.clock)
+    const create = (): Secrets => this.#newSecrets()
+    this.#secrets = await identify(location, this.#storage, this.#store, create)
     this.#device = signKeysFrom(this.#secrets.signSeed)
     this.#box = boxKeysFrom(this.#secrets.boxSeed)
     this.#isReady = true
-    this.#store = new LogStore(this.#storage, this.#platform.clock)
-    await this.#store.ready()
     for (const secrets of this.#secrets.spaces) {
       try {
         await this.#openSpace(secrets)
@@ -261,15 +263,11 @@ export class Skein extends Emitter<SkeinEvents> {
     if (failures.length > 0) throw failures[0]
   }
 
-  async #readSecrets(storage: Storage): Promise<Secrets> {
-    const bytes = await storage.readSecrets()
-    if (bytes !== null) return decodeSecrets(bytes)
+  #newSecrets(): Secrets {
     const { name = 'device', person = name } = this.#options
     const signSeed = this.#platform.randomBytes(32)
     const boxSeed = this.#platform.randomBytes(32)
-    const secrets = { signSeed, boxSeed, name, person, spaces: [] }
-    await storage.writeSecrets(encodeSecrets(secrets))
-    return secrets
+    return { signSeed, boxSeed, name, person, spaces: [] }
   }
 
   /** Changes the list of spaces on disk, one change at a time. */

@@ -9,7 +9,7 @@
  */
 import { join, resolve } from 'node:path'
 import HypercoreStorage from 'hypercore-storage'
-import { SkeinError } from '../../lib/errors.ts'
+import { damagedError, SkeinError } from '../../lib/errors.ts'
 import type { Outbox, Storage } from '../../lib/platform.ts'
 import { makeFolder, nodeDisk, type Disk } from './disk.ts'
 import { Lock } from './lock.ts'
@@ -56,6 +56,7 @@ export async function openFolder(location: string, options: FolderOptions): Prom
 }
 
 class Folder implements Storage {
+  readonly #path: string
   readonly #lock: Lock
   readonly #disk: Disk
   readonly #store: string
@@ -70,6 +71,7 @@ class Folder implements Storage {
   #closing: Promise<void> | null = null
 
   constructor(path: string, lock: Lock, disk: Disk, randomBytes: (length: number) => Uint8Array) {
+    this.#path = path
     this.#store = join(path, 'store')
     this.#lock = lock
     this.#disk = disk
@@ -98,7 +100,14 @@ class Folder implements Storage {
   }
 
   readSecrets(): Promise<Uint8Array | null> {
-    return this.#whileOpen(() => readSecrets(this.#disk, this.#secrets))
+    return this.#whileOpen(async () => {
+      const secrets = await readSecrets(this.#disk, this.#secrets)
+      // There are outboxes only where there are spaces, and those are in the secrets first.
+      if (secrets === null && (await this.#disk.list(this.#outboxes)).length > 0) {
+        throw damagedError('This device’s keys are gone and its outbox is there', this.#path)
+      }
+      return secrets
+    })
   }
 
   writeSecrets(bytes: Uint8Array): Promise<void> {

@@ -280,7 +280,7 @@ export class LogStore {
       await corestore.ready()
     } catch (cause) {
       await corestore.close().catch(() => {}) // It never opened; the error that says why is the one to tell.
-      throw storageError('The store could not be opened', cause)
+      throw openError(cause)
     }
     this.#corestore = corestore
     this.#whyClosed = null
@@ -399,6 +399,16 @@ export class LogStore {
     await this.#storage.restoreReserve()
     this.#lacksReserve = false
   }
+}
+
+/** RocksDB says EIO to nearly everything; what it means stands in its messages. */
+function openError(cause: unknown): SkeinError {
+  const said = cause instanceof Error ? cause.message : String(cause)
+  const error = storageError(`The store could not be opened (${said})`, cause)
+  const isDamage =
+    /corrupt|mismatch|No such file|existing log file|CURRENT file|Invalid device file/i.test(said)
+  if (!isDamage || error.code !== 'STORAGE_FAILED') return error
+  return new SkeinError('STORAGE_DAMAGED', error.message, { cause })
 }
 
 function closedError(): SkeinError {
