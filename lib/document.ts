@@ -4,13 +4,18 @@
  */
 import * as Y from 'yjs'
 import type { Awareness } from 'y-protocols/awareness'
+import type {
+  DocumentEvents,
+  DocumentHost,
+  ResetReason,
+  Safety,
+  SavedOptions
+} from './document-host.ts'
 import { SkeinError, storageError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { Lifecycle } from './lifecycle.ts'
-import type { Clock } from './platform.ts'
 import { Changes, leaveMarksUntidied } from './log/changes.ts'
 import type { LogId } from './log/entry.ts'
-import type { Appended } from './log/own-log.ts'
 import { Pace } from './log/pace.ts'
 import { DocumentPresence } from './sync/document-presence.ts'
 import { heldBy, validateUpdate } from './trust/validate.ts'
@@ -19,77 +24,20 @@ import { Applier, type IncomingEdit } from './views/applier.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
 const mergeAtBytes = 64 * 1024
+/** Between two resets of a document that this device may not write to: an editor may write by itself when it is bound. */
+const resetAgainMs = 1_000
 
-export interface DocumentEvents {
-  /** `connected`: at least one member is connected. */
-  status: { status: 'connected' | 'disconnected'; connected: boolean }
-  /** Everything the connected peers hold has been delivered. */
-  synced: { synced: boolean }
-  /** Devices that are connected, by their keys in hex. */
-  peers: { added: DeviceId[]; removed: DeviceId[]; peers: DeviceId[] }
-  /** Where this device's edits are safe has changed. */
-  safety: Safety
-  /** An edit of another device broke a rule and was left out. */
-  'edit-refused': { device: DeviceId; error: SkeinError }
-  /** An edit of this device is not kept: writing failed for now (`DISK_FULL` …), or it may not write (`NOT_ALLOWED`). */
-  error: { error: SkeinError }
-}
-
-/** Where the edits that this device made to a document are. */
-export interface Safety {
-  /** They are on this device's disk, and survive a power loss. */
-  readonly durable: boolean
-  /** The other devices that hold them durably, with everything they depend on. */
-  readonly devices: readonly DeviceId[]
-}
-
-export interface SavedOptions {
-  /** How many other devices must hold the edits durably too. Default 0. */
-  readonly peers?: number
-  readonly signal?: AbortSignal
-}
-
-/**
- * What a document needs of its space.
- * @internal
- */
-export interface DocumentHost {
-  readonly clock: Clock
-  /** The Yjs client id of this device's present session. */
-  readonly clientId: () => number
-  readonly mayWrite: () => boolean
-  readonly peers: () => DeviceId[]
-  readonly isSynced: () => boolean
-  readonly clientIdsOf: (device: DeviceId, clientCounter: number) => number[]
-  readonly append: (update: Uint8Array) => Promise<Appended>
-  /** Resolves when all appended is durable; rejects when writing fails. */
-  readonly flush: () => Promise<void>
-  readonly read: () => Promise<{ stored: StoredDocument; edits: IncomingEdit[] }>
-  /** Keeps the merged state of all entries filed so far. */
-  readonly writeState: (state: Uint8Array) => Promise<void>
-  readonly bytesToMerge: () => { since: number; merged: number }
-  readonly sendPresence: (update: Uint8Array) => void
-  /** Asks who of the others is present. */
-  readonly askPresence: () => void
-  /** By log, everything delivered so far. */
-  readonly cut: () => ReadonlyMap<LogId, number>
-  readonly devicesHolding: (cut: ReadonlyMap<LogId, number>) => DeviceId[]
-  readonly whenHeldBy: (
-    cut: ReadonlyMap<LogId, number>,
-    count: number,
-    signal: AbortSignal | undefined
-  ) => Promise<void>
-  readonly openSubdocument: (subdocument: Y.Doc) => Promise<void>
-  readonly onClosed: () => void
-}
+/** What came to a document while it was being built anew: an edit of this device, or one that was delivered. */
+type Arrival =
+  { readonly own: Uint8Array } | { readonly number: number; readonly edit: IncomingEdit }
 
 export class Document extends Emitter<DocumentEvents> {
   readonly name: string
-  readonly doc: Y.Doc
   readonly #host: DocumentHost
-  readonly #ownsDoc: boolean
   readonly #lifecycle: Lifecycle
-  readonly #applier: Applier
+  #doc: Y.Doc
+  #ownsDoc: boolean
+  #applier: Applier
   readonly #pace: Pace
   #presence: DocumentPresence | null = null
   #changes: Changes | null = null
@@ -100,6 +48,14 @@ export class Document extends Emitter<DocumentEvents> {
   #cut: ReadonlyMap<LogId, number> | null = null
   #safety: Safety = { durable: true, devices: [] }
   #persisting: Promise<void> | null = null
+  /** Own updates that are being written. */
+  readonly #inFlight = new Set<Uint8Array>()
+  /** What has come since a reset began, in order. */
+  #arrivals: Arrival[] | null = null
+  #resetting: Promise<void> | null = null
+  #resetAgain: ResetReason | null = null
+  #lastResetMs: number | null = null
+  #cancelReset: (() => void) | null = null
   /** Ends what waits. */
   readonly #untilClosed = new Set<() => void>()
 
@@ -107,15 +63,10 @@ export class Document extends Emitter<DocumentEvents> {
   constructor(name: string, doc: Y.Doc | undefined, host: DocumentHost) {
     super()
     this.name = name
-    this.doc = doc ?? new Y.Doc()
+    this.#doc = doc ?? new Y.Doc()
     this.#ownsDoc = doc === undefined
     this.#host = host
-    this.#applier = new Applier({
-      doc: this.doc,
-      origin: this,
-      clientIdsOf: host.clientIdsOf,
-      onRefused: ({ device }, error) => this.emit('edit-refused', { device, error })
-    })
+    this.#applier = this.#applierOf(this.#doc)
     this.#pace = new Pace({
       clock: host.clock,
       isDirty: () => this.#changes?.dirty === true,
@@ -149,6 +100,11 @@ export class Document extends Emitter<DocumentEvents> {
     return this.#lifecycle.isClosing
   }
 
+  /** What editors bind to. After a `reset` it is another one. */
+  get doc(): Y.Doc {
+    return this.#doc
+  }
+
   /** Presence: cursors, names, colours. Never enters a log. */
   get awareness(): Awareness {
     if (this.#presence === null) throw new SkeinError('CLOSED', 'The document is not open')
@@ -157,7 +113,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** True when this device's role does not allow writing: its edits go nowhere. */
   get readOnly(): boolean {
-    return !this.#host.mayWrite()
+    return this.#host.mayWrite() !== 'yes'
   }
 
   /** True while everything that the connected peers hold has been delivered; false while alone. */
@@ -213,7 +169,7 @@ export class Document extends Emitter<DocumentEvents> {
     await this.ready()
     this.#flush()
     if (this.#failure !== null) throw this.#failure
-    if (this.#changes?.dirty === true && !this.#host.mayWrite()) throw notAllowed()
+    if (this.#changes?.dirty === true && this.readOnly) throw notAllowed()
     if (this.#pace.isWriting) await aborting(this.#host.flush(), signal)
     // What was refused is told of by now.
     if (this.#failure !== null) throw this.#failure
@@ -223,6 +179,7 @@ export class Document extends Emitter<DocumentEvents> {
   /** @internal An edit that the feed has delivered and the view has filed under `number`. */
   receive(number: number, edit: IncomingEdit): void {
     this.#inbox.push({ number, edit })
+    this.#arrivals?.push({ number, edit })
     // A group that waits for its time takes what has arrived along.
     if (this.#changes !== null && !this.#pace.isHolding) this.#applyInboxSoon()
   }
@@ -264,11 +221,27 @@ export class Document extends Emitter<DocumentEvents> {
     this.emit('safety', this.#safety)
   }
 
-  /** @internal This device may write now, or no longer: what was edited while it might not is logged. */
+  /** @internal This device may write now, or no longer: what was edited while it might not for a while is logged. */
   mayWriteChanged(): void {
-    if (this.#changes?.dirty !== true || !this.#host.mayWrite()) return
+    if (this.#changes?.dirty !== true) return
+    const may = this.#host.mayWrite()
+    if (may === 'no') this.#rejectEdits()
+    if (may !== 'yes') return
     if (this.#changes.clientId === this.#host.clientId()) this.#pace.schedule()
     else this.#fail('What was edited before this device was let in cannot be logged')
+  }
+
+  /**
+   * @internal Builds the document anew, of the entries that count now, and hands over a fresh `Y.Doc`. What its user edits
+   * until then goes along, if it may be written.
+   */
+  reset(reason: ResetReason): Promise<void> {
+    if (this.#resetting !== null) this.#resetAgain = reason
+    this.#resetting ??= this.#resetAll(reason).finally(() => {
+      this.#resetting = null
+      this.#arrivals = null
+    })
+    return this.#resetting
   }
 
   /** @internal Writing failed for now. */
@@ -282,25 +255,16 @@ export class Document extends Emitter<DocumentEvents> {
     const clientId = this.#host.clientId()
     // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
     const early = this.#contentBefore(clientId, stored, edits)
-    if (early !== null && !this.#host.mayWrite()) throw notAllowed()
+    if (early !== null && this.readOnly) throw notAllowed()
     const tidyAgain = leaveMarksUntidied(doc, ({ origin }) => origin === this)
     this.#applier.apply(stored.state, edits)
     tidyAgain()
-    this.#changes = new Changes(doc, {
-      clientId,
-      origin: this,
-      onDirty: () => this.#edited(),
-      onClientIdLost: () => this.#fail('Another Y.Doc writes under the client id of this one'),
-      onUnknownContent: () =>
-        this.#fail('Content of another client was applied to the document by hand')
-    })
+    this.#changes = this.#follow(doc, clientId)
     if (early !== null) this.#append(early)
     this.#inbox = this.#inbox.filter(({ number }) => number >= stored.filed)
     this.#presence = new DocumentPresence(doc, (update) => this.#host.sendPresence(update))
     this.#host.askPresence()
-    doc.on('subdocs', this.#subdocsChanged)
-    for (const subdocument of doc.getSubdocs())
-      if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
+    this.#bindSubdocuments()
     this.#applyInbox()
     doc.emit('load', [doc])
     if (this.synced) this.syncedChanged(true)
@@ -308,8 +272,129 @@ export class Document extends Emitter<DocumentEvents> {
     this.on('synced', ({ synced }) => this.#yjsSync(synced))
   }
 
+  #applierOf(doc: Y.Doc): Applier {
+    return new Applier({
+      doc,
+      origin: this,
+      clientIdsOf: this.#host.clientIdsOf,
+      onRefused: ({ device }, error) => this.emit('edit-refused', { device, error })
+    })
+  }
+
+  #follow(doc: Y.Doc, clientId: number): Changes {
+    return new Changes(doc, {
+      clientId,
+      origin: this,
+      onDirty: () => this.#edited(),
+      onClientIdLost: () => this.#fail('Another Y.Doc writes under the client id of this one'),
+      onUnknownContent: () =>
+        this.#fail('Content of another client was applied to the document by hand')
+    })
+  }
+
+  #bindSubdocuments(): void {
+    this.#doc.on('subdocs', this.#subdocsChanged)
+    for (const subdocument of this.#doc.getSubdocs())
+      if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
+  }
+
+  async #resetAll(reason: ResetReason): Promise<void> {
+    for (let next: ResetReason | null = reason; next !== null; next = this.#resetAgain) {
+      this.#resetAgain = null
+      await this.#resetOnce(next)
+    }
+  }
+
+  async #resetOnce(reason: ResetReason): Promise<void> {
+    await this.ready()
+    const arrivals: Arrival[] = [...this.#inFlight].map((own) => ({ own }))
+    this.#arrivals = arrivals
+    const { stored, edits } = await this.#host.read()
+    this.#arrivals = null
+    const [before, previous] = [this.#changes, this.#doc]
+    if (before === null || this.#lifecycle.isClosing) return
+    if (previous._item !== null) return renewSubdocument(previous)
+    this.#lastResetMs = this.#host.clock.now()
+    this.#pace.stop()
+    const ownedPrevious = this.#ownsDoc
+    this.#doc = new Y.Doc(optionsOf(previous))
+    this.#ownsDoc = true
+    this.#applier = this.#applierOf(this.#doc)
+    this.#failure = null
+    this.#inbox = []
+    // All of it before anything listens: this device's own edits do not come to it from elsewhere.
+    const tidyAgain = leaveMarksUntidied(this.#doc, ({ origin }) => origin === this)
+    this.#applier.apply(stored.state, edits)
+    this.#applyArrivals(arrivals, stored.filed)
+    if (!this.readOnly) this.#carryOver(before)
+    tidyAgain()
+    before.destroy()
+    this.#changes = this.#follow(this.#doc, this.#host.clientId())
+    previous.off('subdocs', this.#subdocsChanged)
+    this.#presence = new DocumentPresence(
+      this.#doc,
+      (update) => this.#host.sendPresence(update),
+      this.#presence
+    )
+    this.#doc.emit('load', [this.#doc])
+    this.#yjsSync(this.synced)
+    this.emit('reset', { doc: this.#doc, previous, reason })
+    if (ownedPrevious) previous.destroy()
+    else for (const subdocument of previous.getSubdocs()) subdocument.destroy()
+    this.#bindSubdocuments()
+    this.safetyChanged()
+  }
+
+  #applyArrivals(arrivals: readonly Arrival[], filed: number): void {
+    for (const arrival of arrivals) {
+      if ('own' in arrival) {
+        const held = heldBy(this.#doc)
+        const clientId = this.#host.clientId()
+        // Refused is what has been read already, or what hung on entries that are gone.
+        if (validateUpdate(arrival.own, { clientId, ...held }).verdict === 'apply')
+          Y.applyUpdate(this.#doc, arrival.own, this)
+      } else if (arrival.number >= filed) this.#applier.apply(null, [arrival.edit])
+    }
+  }
+
+  /** Writes what was edited in the `Y.Doc` of before up to now; what refers to entries that are gone stays there. */
+  #carryOver(before: Changes): void {
+    try {
+      for (let update = before.take(); update !== null; update = before.take()) {
+        const context = { clientId: before.clientId, ...heldBy(this.#doc) }
+        if (validateUpdate(update, context).verdict !== 'apply')
+          throw new RangeError('It hangs on them')
+        Y.applyUpdate(this.#doc, update, this)
+        this.#append(update)
+      }
+    } catch (cause) {
+      const message = 'The last edits before the document was reset hang on entries that left it'
+      this.emit('error', { error: new SkeinError('EDIT_INVALID', message, { cause }) })
+    }
+  }
+
+  /** What this device may not write leaves the document again. */
+  #rejectEdits(): void {
+    this.emit('error', { error: notAllowed() })
+    this.safetyChanged()
+    if (this.#cancelReset !== null) return
+    const { clock } = this.#host
+    const reset = (): void => {
+      this.#cancelReset = null
+      if (this.#changes?.dirty !== true || this.#host.mayWrite() !== 'no') return
+      this.reset('read-only').catch((cause: unknown) => {
+        if (this.#lifecycle.isClosing) return
+        this.emit('error', { error: storageError('The document could not be reset', cause) })
+      })
+    }
+    const waitMs = this.#lastResetMs === null ? 0 : this.#lastResetMs + resetAgainMs - clock.now()
+    this.#cancelReset = clock.after(Math.max(0, Math.min(waitMs, resetAgainMs)), reset)
+  }
+
   async #close(): Promise<void> {
     for (const end of [...this.#untilClosed]) end()
+    this.#cancelReset?.()
+    await this.#resetting?.catch(() => {}) // Whoever asked for it is told.
     if (this.#changes === null) return this.#host.onClosed()
     this.#presence?.destroy()
     this.#flush()
@@ -352,7 +437,9 @@ export class Document extends Emitter<DocumentEvents> {
 
   #edited(): void {
     if (this.#failure !== null) return
-    if (!this.#host.mayWrite()) {
+    const may = this.#host.mayWrite()
+    if (may === 'no') return this.#rejectEdits()
+    if (may === 'not-now') {
       // It stays in the document alone, and waits: what is written later under this client id continues from it.
       this.emit('error', { error: notAllowed() })
       this.safetyChanged()
@@ -364,7 +451,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** Logs what was edited since the last group. */
   #flush(): void {
-    if (this.#changes === null || this.#failure !== null || !this.#host.mayWrite()) return
+    if (this.#changes === null || this.#failure !== null || this.readOnly) return
     // What has arrived was waiting for this group's time.
     if (this.#pace.isHolding) this.#applyInboxSoon()
     this.#pace.stop()
@@ -396,14 +483,18 @@ export class Document extends Emitter<DocumentEvents> {
 
   #append(update: Uint8Array): void {
     this.#pace.left()
+    this.#inFlight.add(update)
+    this.#arrivals?.push({ own: update })
     this.#host.append(update).then(
       ({ cut }) => {
+        this.#inFlight.delete(update)
         this.#cut = cut
         this.#pace.written()
         this.safetyChanged()
         this.#persistMaybe()
       },
       (error: SkeinError) => {
+        this.#inFlight.delete(update)
         if (error.code !== 'CLOSED') {
           this.#failure = error
           this.emit('error', { error })
@@ -511,4 +602,17 @@ function notAllowed(): SkeinError {
     'NOT_ALLOWED',
     'This device may not write to the space now: the edit is not kept'
   )
+}
+
+/** A subdocument lies in its parent, where Yjs puts a fresh one; the document of the parent opens that. */
+function renewSubdocument(subdocument: Y.Doc): void {
+  const content = subdocument._item?.content
+  subdocument.destroy()
+  if (content instanceof Y.ContentDoc) content.doc.load()
+}
+
+/** What a fresh `Y.Doc` takes over from the one before. */
+function optionsOf(doc: Y.Doc): ConstructorParameters<typeof Y.Doc>[0] {
+  const { guid, gc, gcFilter, meta, autoLoad, collectionid } = doc
+  return { guid, gc, gcFilter, meta: meta as unknown, autoLoad, collectionid }
 }

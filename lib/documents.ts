@@ -3,7 +3,8 @@
  * open cheap to open.
  */
 import type * as Y from 'yjs'
-import { Document, type DocumentHost } from './document.ts'
+import type { DocumentHost } from './document-host.ts'
+import { Document } from './document.ts'
 import { SkeinError, storageError } from './errors.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import type { EntryRef, Feed } from './log/feed.ts'
@@ -28,7 +29,7 @@ export interface DocumentsOptions {
   readonly space: Uint8Array
   readonly device: DeviceId
   readonly member: (device: DeviceId) => Membership | undefined
-  readonly mayWrite: () => boolean
+  readonly mayWrite: DocumentHost['mayWrite']
   readonly views: ViewStore
   readonly feed: Feed
   readonly sync: () => SpaceSync
@@ -112,6 +113,32 @@ export class Documents {
       document.peersChanged(added, removed)
       const presence = added.length === 0 ? null : this.presenceIn(id)
       if (presence !== null) this.#options.sync().sendPresence(presence)
+    }
+  }
+
+  /**
+   * Files anew what counts of each document where some of it does not count any more: a late cut, another branch of a
+   * fork. Documents that are open and lose something are reset. What counts again is delivered again, by the feed.
+   */
+  async recount(counts: (ref: EntryRef) => boolean): Promise<void> {
+    for (const { id } of this.#options.views.documents) {
+      if (await this.#refile(id, counts)) await this.#openById.get(id)?.reset('entries-left')
+    }
+  }
+
+  /** False when all of it counts. */
+  async #refile(id: string, counts: (ref: EntryRef) => boolean): Promise<boolean> {
+    const { views, feed } = this.#options
+    for (;;) {
+      const refs = await views.readRefs(id)
+      const kept = refs.filter(counts)
+      if (kept.length === refs.length) return false
+      let bytes = 0
+      for (const ref of kept) bytes += (await feed.readBack(ref)).entry.body.length
+      // What was filed meanwhile is looked at as well.
+      if (views.document(id)?.filed !== refs.length) continue
+      await views.refile(id, kept, bytes)
+      return true
     }
   }
 

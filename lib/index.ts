@@ -2,7 +2,13 @@
 export { Skein, type SkeinEvents, type SkeinOptions } from './skein.ts'
 export { type Member, type Space, type SpaceEvents } from './space.ts'
 export { type InviteOptions } from './sync/admission.ts'
-export { type Document, type DocumentEvents, type Safety, type SavedOptions } from './document.ts'
+export { type Document } from './document.ts'
+export {
+  type DocumentEvents,
+  type ResetReason,
+  type Safety,
+  type SavedOptions
+} from './document-host.ts'
 export { type AppEntry } from './views/app-entry.ts'
 export { SkeinError, type ErrorCode } from './errors.ts'
 export { type GrantedRole, type Role } from './trust/control.ts'

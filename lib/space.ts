@@ -166,7 +166,8 @@ export class Space extends Emitter<SpaceEvents> {
       space: id,
       device: this.#me,
       member: (device) => this.#control.members.get(device),
-      mayWrite: () => !this.readOnly,
+      mayWrite: () =>
+        !this.readOnly ? 'yes' : mayWrite(this.role) && !this.#isLeaving ? 'not-now' : 'no',
       views: this.#views,
       feed,
       sync: () => this.#sync,

@@ -7,8 +7,9 @@
  *     'c'                            → (log(8) • varUint(delivered length))*
  *     'd' document(8)                → varString(name) • varUint(entries filed) • varUint(entries merged)
  *                                      • varUint(bytes filed since) • varUint(bytes merged)
+ *                                      • (log(8) • varUint(end of its last entry there))*
  *     's' document(8)                → varUint(entries merged) • Yjs state update V2
- *     'f' document(8) uint32 number  → ref            // an entry filed and not yet merged
+ *     'f' document(8) uint32 number  → ref            // an entry, in the order of delivery; merged ones too
  *     'e' uint32 number              → ref • varString(type)      // an application event
  *     ref       := log(8) • varUint(from) • varUint(to)
  */
@@ -18,21 +19,20 @@ import { decodeAll, fromHex, toHex } from '../bytes.ts'
 import type { KeyValueStore } from '../log/database.ts'
 import type { LogId } from '../log/entry.ts'
 import type { EntryRef } from '../log/feed.ts'
+import {
+  decodeRecord,
+  encodeCut,
+  encodeRecord,
+  encodeRef,
+  numberAt,
+  readCut,
+  readRef,
+  uint32,
+  type DocumentRecord
+} from './view-records.ts'
 
 const flushAtRecords = 512
 const tables = { cut: 0x63, document: 0x64, state: 0x73, filed: 0x66, event: 0x65 } as const
-
-export interface DocumentRecord {
-  readonly id: string
-  name: string
-  /** How many entries belong to the document. */
-  filed: number
-  /** How many of them the merged state includes. */
-  merged: number
-  /** Bytes of the entries that it does not include. */
-  bytesSince: number
-  bytesMerged: number
-}
 
 export interface StoredDocument {
   /** Yjs state, V2, or null when nothing has been merged yet. */
@@ -79,15 +79,7 @@ export class ViewStore {
     }
     for await (const { key, value } of this.#range(tables.document)) {
       const id = toHex(key.subarray(33))
-      const record = decodeAll(new Uint8Array(value), 'document record', (decoder) => ({
-        id,
-        name: decoding.readVarString(decoder),
-        filed: decoding.readVarUint(decoder),
-        merged: decoding.readVarUint(decoder),
-        bytesSince: decoding.readVarUint(decoder),
-        bytesMerged: decoding.readVarUint(decoder)
-      }))
-      this.#documentsById.set(id, record)
+      this.#documentsById.set(id, decodeRecord(id, new Uint8Array(value)))
     }
     const last = this.#database().iterator({
       ...this.#bounds(tables.event),
@@ -119,9 +111,10 @@ export class ViewStore {
   file(id: string, name: string | null, ref: EntryRef, bytes: number): number {
     let record = this.#documentsById.get(id)
     if (record === undefined) {
-      record = { id, name: name ?? '', filed: 0, merged: 0, bytesSince: 0, bytesMerged: 0 }
+      record = newRecord(id, name ?? '')
       this.#documentsById.set(id, record)
     }
+    record.cut.set(ref.log, ref.to)
     if (record.name === '' && name !== null) record.name = name
     this.#writes.push({
       key: this.#key(tables.filed, fromHex(id), uint32(record.filed)),
@@ -169,15 +162,47 @@ export class ViewStore {
       merged = decoding.readVarUint(decoder)
       state = decoding.readTailAsUint8Array(decoder)
     }
-    const since: EntryRef[] = []
-    const range = {
-      gte: this.#key(tables.filed, fromHex(id), uint32(merged)),
-      lt: this.#key(tables.filed, fromHex(id), uint32(filed))
+    return { state, since: await this.#readRefs(id, merged, filed), filed, bytes }
+  }
+
+  /** All entries of a document, in the order of delivery, at the moment of the call. */
+  async readRefs(id: string): Promise<EntryRef[]> {
+    const filed = this.#documentsById.get(id)?.filed ?? 0
+    await this.flush()
+    return this.#readRefs(id, 0, filed)
+  }
+
+  /**
+   * Replaces what is filed under a document: for when entries do not count any more. Its merged state goes. `bytes` are
+   * those of these entries.
+   */
+  async refile(id: string, refs: readonly EntryRef[], bytes: number): Promise<void> {
+    const before = this.#documentsById.get(id)
+    if (before === undefined) return
+    const record = newRecord(id, before.name)
+    const key = fromHex(id)
+    const first = this.#key(tables.filed, key, uint32(0))
+    this.#writes.push({
+      deleteFrom: first,
+      deleteTo: this.#key(tables.filed, key, uint32(before.filed))
+    })
+    const state = this.#key(tables.state, key)
+    this.#writes.push({
+      deleteFrom: state,
+      deleteTo: this.#key(tables.state, key, Uint8Array.of(0))
+    })
+    for (const ref of refs) {
+      this.#writes.push({
+        key: this.#key(tables.filed, key, uint32(record.filed++)),
+        value: encodeRef(ref)
+      })
+      record.cut.set(ref.log, ref.to)
     }
-    for await (const { value } of this.#database().iterator(range)) {
-      since.push(decodeAll(new Uint8Array(value), 'entry reference', readRef))
-    }
-    return { state, since, filed, bytes }
+    record.bytesSince = bytes
+    this.#documentsById.set(id, record)
+    this.#changed.delete(before)
+    this.#changed.add(record)
+    await this.flush()
   }
 
   /**
@@ -196,18 +221,12 @@ export class ViewStore {
     encoding.writeVarUint(encoder, merged)
     encoding.writeUint8Array(encoder, state)
     const value = encoding.toUint8Array(encoder)
-    const bytes = fromHex(id)
-    const before = record.merged
     record.merged = merged
     record.bytesMerged = state.length
     record.bytesSince = Math.max(0, record.bytesSince - bytesMerged)
     this.#changed.add(record)
     // In one batch with the entries filed so far: a state must never include what is not filed.
-    this.#writes.push({ key: this.#key(tables.state, bytes), value })
-    this.#writes.push({
-      deleteFrom: this.#key(tables.filed, bytes, uint32(before)),
-      deleteTo: this.#key(tables.filed, bytes, uint32(merged))
-    })
+    this.#writes.push({ key: this.#key(tables.state, fromHex(id)), value })
     await this.flush()
   }
 
@@ -269,6 +288,18 @@ export class ViewStore {
     }
   }
 
+  async #readRefs(id: string, from: number, to: number): Promise<EntryRef[]> {
+    const refs: EntryRef[] = []
+    const range = {
+      gte: this.#key(tables.filed, fromHex(id), uint32(from)),
+      lt: this.#key(tables.filed, fromHex(id), uint32(to))
+    }
+    for await (const { value } of this.#database().iterator(range)) {
+      refs.push(decodeAll(new Uint8Array(value), 'entry reference', readRef))
+    }
+    return refs
+  }
+
   #key(table: number, ...rest: Uint8Array[]): Uint8Array {
     const key = new Uint8Array(33 + rest.reduce((sum, part) => sum + part.length, 0))
     key[0] = table
@@ -291,51 +322,7 @@ export class ViewStore {
   }
 }
 
-function encodeRef({ log, from, to }: EntryRef): Uint8Array {
-  const encoder = encoding.createEncoder()
-  encoding.writeUint8Array(encoder, fromHex(log))
-  encoding.writeVarUint(encoder, from)
-  encoding.writeVarUint(encoder, to)
-  return encoding.toUint8Array(encoder)
-}
-
-function readRef(decoder: decoding.Decoder): EntryRef {
-  const log = toHex(decoding.readUint8Array(decoder, 8))
-  return { log, from: decoding.readVarUint(decoder), to: decoding.readVarUint(decoder) }
-}
-
-function encodeRecord(record: DocumentRecord): Uint8Array {
-  const encoder = encoding.createEncoder()
-  encoding.writeVarString(encoder, record.name)
-  encoding.writeVarUint(encoder, record.filed)
-  encoding.writeVarUint(encoder, record.merged)
-  encoding.writeVarUint(encoder, record.bytesSince)
-  encoding.writeVarUint(encoder, record.bytesMerged)
-  return encoding.toUint8Array(encoder)
-}
-
-function encodeCut(cut: ReadonlyMap<LogId, number>): Uint8Array {
-  const encoder = encoding.createEncoder()
-  for (const [log, length] of cut) {
-    encoding.writeUint8Array(encoder, fromHex(log))
-    encoding.writeVarUint(encoder, length)
-  }
-  return encoding.toUint8Array(encoder)
-}
-
-function readCut(decoder: decoding.Decoder): Map<LogId, number> {
-  const cut = new Map<LogId, number>()
-  while (decoding.hasContent(decoder)) {
-    const log = toHex(decoding.readUint8Array(decoder, 8))
-    cut.set(log, decoding.readVarUint(decoder))
-  }
-  return cut
-}
-
-function uint32(number: number): Uint8Array {
-  return new Uint8Array([number >>> 24, number >>> 16, number >>> 8, number])
-}
-
-function numberAt(key: Uint8Array, at: number): number {
-  return new DataView(key.buffer, key.byteOffset).getUint32(at)
+function newRecord(id: string, name: string): DocumentRecord {
+  const nothing = { filed: 0, merged: 0, bytesSince: 0, bytesMerged: 0 }
+  return { id, name, ...nothing, cut: new Map() }
 }

@@ -1,0 +1,84 @@
+/** What a document tells, and what it needs of its space. */
+import type * as Y from 'yjs'
+import type { SkeinError } from './errors.ts'
+import type { LogId } from './log/entry.ts'
+import type { Appended } from './log/own-log.ts'
+import type { Clock } from './platform.ts'
+import type { DeviceId } from './trust/members.ts'
+import type { IncomingEdit } from './views/applier.ts'
+import type { StoredDocument } from './views/view-store.ts'
+
+export interface DocumentEvents {
+  /** `connected`: at least one member is connected. */
+  status: { status: 'connected' | 'disconnected'; connected: boolean }
+  /** Everything the connected peers hold has been delivered. */
+  synced: { synced: boolean }
+  /** Devices that are connected, by their keys in hex. */
+  peers: { added: DeviceId[]; removed: DeviceId[]; peers: DeviceId[] }
+  /** Where this device's edits are safe has changed. */
+  safety: Safety
+  /** An edit of another device broke a rule and was left out. */
+  'edit-refused': { device: DeviceId; error: SkeinError }
+  /**
+   * The document is another `Y.Doc` from here on, since something had to leave it, and a `Y.Doc` forgets nothing: bind
+   * editors and listeners to `doc`. `previous` gets nothing any more; what was only in it is nowhere else.
+   */
+  reset: { doc: Y.Doc; previous: Y.Doc; reason: ResetReason }
+  /** An edit of this device is not kept: writing failed for now (`DISK_FULL` …), or it may not write (`NOT_ALLOWED`). */
+  error: { error: SkeinError }
+}
+
+/**
+ * Why a document was reset: this device may not write and its edits went nowhere (`read-only`), or entries do not count
+ * any more (`entries-left`).
+ */
+export type ResetReason = 'read-only' | 'entries-left'
+
+/** Where the edits that this device made to a document are. */
+export interface Safety {
+  /** They are on this device's disk, and survive a power loss. */
+  readonly durable: boolean
+  /** The other devices that hold them durably, with everything they depend on. */
+  readonly devices: readonly DeviceId[]
+}
+
+export interface SavedOptions {
+  /** How many other devices must hold the edits durably too. Default 0. */
+  readonly peers?: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * What a document needs of its space.
+ * @internal
+ */
+export interface DocumentHost {
+  readonly clock: Clock
+  /** The Yjs client id of this device's present session. */
+  readonly clientId: () => number
+  /** `not-now`: for a while, as when this device's log lacks entries; edits wait. `no`: its role does not allow it. */
+  readonly mayWrite: () => 'yes' | 'not-now' | 'no'
+  readonly peers: () => DeviceId[]
+  readonly isSynced: () => boolean
+  readonly clientIdsOf: (device: DeviceId, clientCounter: number) => number[]
+  readonly append: (update: Uint8Array) => Promise<Appended>
+  /** Resolves when all appended is durable; rejects when writing fails. */
+  readonly flush: () => Promise<void>
+  readonly read: () => Promise<{ stored: StoredDocument; edits: IncomingEdit[] }>
+  /** Keeps the merged state of all entries filed so far. */
+  readonly writeState: (state: Uint8Array) => Promise<void>
+  readonly bytesToMerge: () => { since: number; merged: number }
+  readonly sendPresence: (update: Uint8Array) => void
+  /** Asks who of the others is present. */
+  readonly askPresence: () => void
+  /** By log, everything delivered so far. */
+  readonly cut: () => ReadonlyMap<LogId, number>
+  readonly devicesHolding: (cut: ReadonlyMap<LogId, number>) => DeviceId[]
+  readonly whenHeldBy: (
+    cut: ReadonlyMap<LogId, number>,
+    count: number,
+    signal: AbortSignal | undefined
+  ) => Promise<void>
+  readonly openSubdocument: (subdocument: Y.Doc) => Promise<void>
+  readonly onClosed: () => void
+}
