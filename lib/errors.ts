@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'BAD_SEAL'
   /** No space of that id on this device. */
   | 'SPACE_UNKNOWN'
+  /** No entry of that name is on this device. */
+  | 'ENTRY_UNKNOWN'
   /** This device's role does not allow the call. */
   | 'NOT_ALLOWED'
   /** The text is no invite. */

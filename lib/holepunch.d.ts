@@ -67,7 +67,11 @@ declare module 'hypercore' {
     readonly fork: number
     readonly writable: boolean
     readonly closed: boolean
-    readonly state: { readonly length: number; hash(): Uint8Array }
+    readonly state: {
+      readonly length: number
+      readonly signature: Uint8Array | null
+      hash(): Uint8Array
+    }
     readonly peers: Peer[]
     readonly core: Core
     ready(): Promise<void>
@@ -90,6 +94,24 @@ declare module 'hypercore' {
     ): this
     off(event: string, listener: (...args: never[]) => void): this
   }
+}
+
+declare module 'hypercore-crypto' {
+  export interface TreeNode {
+    readonly index: number
+    /** Bytes of the blocks below it. */
+    readonly size: number
+    readonly hash: Uint8Array
+  }
+  interface HypercoreCrypto {
+    /** The hash of a leaf. */
+    data(block: Uint8Array): Uint8Array
+    parent(left: TreeNode, right: TreeNode): Uint8Array
+    tree(roots: readonly TreeNode[]): Uint8Array
+    discoveryKey(key: Uint8Array): Uint8Array
+  }
+  const crypto: HypercoreCrypto
+  export default crypto
 }
 
 declare module 'protomux' {

@@ -10,6 +10,16 @@ export {
   type SavedOptions
 } from './document-host.ts'
 export { type AppEntry } from './views/app-entry.ts'
+export {
+  type EntryState,
+  type HistoryEntry,
+  type HistoryOptions,
+  type Seen
+} from './inspect/history.ts'
+export { type EntryDetails } from './inspect/entry-details.ts'
+export { type EditSummary } from './inspect/edit-summary.ts'
+export { type ControlSummary } from './inspect/control-summary.ts'
+export { type CoreName, type LogId } from './log/entry.ts'
 export { SkeinError, type ErrorCode } from './errors.ts'
 export { type GrantedRole, type Role } from './trust/control.ts'
 export { type DeviceId } from './trust/members.ts'

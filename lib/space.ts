@@ -8,6 +8,13 @@ import type { Document } from './document.ts'
 import { Documents } from './documents.ts'
 import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
+import { entryDetailsOf, type EntryDetails } from './inspect/entry-details.ts'
+import {
+  historyOf,
+  type HistoryContext,
+  type HistoryEntry,
+  type HistoryOptions
+} from './inspect/history.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { kinds } from './log/entry.ts'
 import type { Delivered, EntryRef } from './log/feed.ts'
@@ -330,6 +337,25 @@ export class Space extends Emitter<SpaceEvents> {
     yield* this.#events.entries(options)
   }
 
+  /**
+   * Every entry that is here when it begins, of all logs, in a causal order: an entry comes after what its author had
+   * seen, and those that wait come last. Reads them as it goes, so the length of the logs does not matter.
+   */
+  async *history(options: HistoryOptions = {}): AsyncGenerator<HistoryEntry, void, void> {
+    throwIfAborted(options.signal)
+    await this.ready()
+    yield* historyOf(this.#historyContext(), options)
+  }
+
+  /**
+   * All about one entry: its header, seal and signature, and what it says, deleted text included. It is named as in
+   * `HistoryEntry`: `alice:content:12`, or by its id. Fails with `ENTRY_UNKNOWN`.
+   */
+  async entry(address: string): Promise<EntryDetails> {
+    await this.ready()
+    return entryDetailsOf(this.#historyContext(), address)
+  }
+
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */
   async saved({ peers = 0, signal }: { peers?: number; signal?: AbortSignal } = {}): Promise<void> {
     throwIfAborted(signal)
@@ -456,6 +482,15 @@ export class Space extends Emitter<SpaceEvents> {
       this.emit('peer-error', { device, error })
     }
     this.#viewFlush.soon()
+  }
+
+  #historyContext(): HistoryContext {
+    return {
+      space: this.#control.ring.space,
+      feed: this.#logs.feed,
+      control: this.#control,
+      documentName: (id) => this.#views.document(id)?.name || null
+    }
   }
 
   // Members

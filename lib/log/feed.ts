@@ -141,6 +141,16 @@ export class Feed {
     return this.#readersById.get(id)?.log ?? null
   }
 
+  /** The key of that id, or null while it is not known. Fails with `BAD_SEAL` for one that can never be right. */
+  keyOf(log: Log, keyId: Uint8Array): Uint8Array | null {
+    return this.#options.keyOf(log, keyId)
+  }
+
+  /** Would an entry at that place of a log be delivered now, as far as its author's role goes? */
+  gateOf(log: Log, from: number): Gate {
+    return this.#options.gate(toHex(log.name.device), log, from)
+  }
+
   /** By log, everything that has been delivered. */
   get cut(): Map<LogId, number> {
     const cut = new Map<LogId, number>()

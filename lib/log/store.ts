@@ -68,6 +68,14 @@ function manifestOf({ space, device, core }: LogName): Manifest {
   }
 }
 
+/** What the author of a log has signed: how long it is, and the hash of its tree. */
+export interface SignedHead {
+  readonly length: number
+  readonly treeHash: Uint8Array
+  /** By hypercore: one signature of the device's key, in the encoding of several. */
+  readonly signature: Uint8Array
+}
+
 /** One log on this device, its own (writable) or another's. */
 export class Log extends Emitter<LogEvents> {
   readonly name: LogName
@@ -187,6 +195,20 @@ export class Log extends Emitter<LogEvents> {
     if (length > this.contiguousLength) return null
     this.#assertAttached()
     return this.#remember(length, await this.#core.treeHash(length))
+  }
+
+  /** The tree hash at a length up to which the log is here without a gap. */
+  treeHash(length: number): Promise<Uint8Array> {
+    this.#assertAttached()
+    return this.#core.treeHash(length)
+  }
+
+  /** Null for an empty log. */
+  get head(): SignedHead | null {
+    this.#assertAttached()
+    const { state } = this.#core
+    if (state.signature === null) return null
+    return { length: state.length, treeHash: state.hash(), signature: state.signature }
   }
 
   #remember(length: number, treeHash: Uint8Array): string {

@@ -1,0 +1,70 @@
+/** What a control entry says, in words and figures that may be shown: no keys but public ones. */
+import { toHex } from '../bytes.ts'
+import { kinds, type Entry } from '../log/entry.ts'
+import {
+  decodeEpoch,
+  decodeGenesis,
+  decodeGrant,
+  decodeInviteEntry,
+  decodeInviteRevoke,
+  decodeLeave
+} from '../trust/control.ts'
+import type { DeviceId } from '../trust/members.ts'
+
+/** `text` is one line; `details` is what JSON can hold. */
+export interface ControlSummary {
+  readonly text: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** Fails with `BAD_ENCODING`. */
+export function controlSummaryOf(
+  { kind, body }: Entry,
+  nameOf: (device: DeviceId) => string
+): ControlSummary {
+  switch (kind) {
+    case kinds.genesis: {
+      const { name, owners } = decodeGenesis(body)
+      const details = { space: name, owners: owners.map((owner) => toHex(owner.signKey)) }
+      return { text: `makes the space ${JSON.stringify(name)}`, details }
+    }
+    case kinds.grant: {
+      const { device, role, from, invite } = decodeGrant(body)
+      const id = toHex(device.signKey)
+      const { name, person } = device
+      const details = { device: id, name, person, role, from, invite: toHex(invite) }
+      return { text: `lets ${nameOf(id)} in as ${role}`, details }
+    }
+    case kinds.leave: {
+      const { content } = decodeLeave(body)
+      return { text: 'leaves', details: { contentLength: content } }
+    }
+    case kinds.epoch: {
+      const { epochId, sealed } = decodeEpoch(body)
+      const devices = sealed.map(({ signKey }) => toHex(signKey))
+      const id = toHex(epochId)
+      return {
+        text: `gives out the content key ${id.slice(0, 8)} to ${devices.map(nameOf).join(', ')}`,
+        details: { key: id, devices }
+      }
+    }
+    case kinds.invite: {
+      const { publicKey, role, uses, expiresAtMs } = decodeInviteEntry(body)
+      const key = toHex(publicKey)
+      const details = {
+        invite: key,
+        role,
+        uses,
+        expiresAtMs: expiresAtMs === 0 ? null : expiresAtMs
+      }
+      const count = uses === 1 ? 'one device' : `${uses} devices`
+      return { text: `invites ${count} as ${role} (${key.slice(0, 8)})`, details }
+    }
+    case kinds.inviteRevoke: {
+      const key = toHex(decodeInviteRevoke(body))
+      return { text: `takes the invite ${key.slice(0, 8)} back`, details: { invite: key } }
+    }
+    default:
+      return { text: `${body.length} bytes`, details: { body: toHex(body) } }
+  }
+}
