@@ -5,6 +5,8 @@ import { SkeinError } from '../errors.ts'
 import { keyIdOf, keyIdOfBlock, kinds } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
 import { decodeEpoch, type Role } from '../trust/control.ts'
+import type { ControlState } from '../trust/control-state.ts'
+import { roleAtContent, roleAtControl } from '../trust/members.ts'
 import {
   addressesOf,
   Describer,
