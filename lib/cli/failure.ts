@@ -1,0 +1,125 @@
+/** What people are told when something fails: what happened, what to do next, and an exit code that scripts can read. */
+import type { ErrorCode } from 'skein'
+import { exitCodes, Failure } from './exit.ts'
+import type { Output } from './output.ts'
+
+interface Help {
+  readonly exitCode?: number
+  readonly advice: string
+}
+
+const onDisk: Help = {
+  advice: 'Nothing that was saved is lost. Make room, or make the folder writable, and try again.'
+}
+const askAgain: Help = {
+  exitCode: exitCodes.refused,
+  advice: 'Ask for a new invite: `skein invite` on a device that is in the space.'
+}
+const damaged: Help = {
+  advice:
+    'Do not write with this home. `skein doctor` looks closer; what other devices hold comes back by joining anew into a new home.'
+}
+
+const helpByCode: Partial<Record<ErrorCode, Help>> = {
+  STORAGE_LOCKED: {
+    exitCode: exitCodes.busy,
+    advice: 'Wait for it to end, or use another home with --home.'
+  },
+  DISK_FULL: onDisk,
+  DISK_READ_ONLY: onDisk,
+  STORAGE_FAILED: {
+    advice: '`skein doctor` looks at the storage; --debug shows what the system said.'
+  },
+  STORAGE_DAMAGED: damaged,
+  LOG_FORKED: damaged,
+  LOG_BEHIND: {
+    advice:
+      'Run `skein sync` until another device has brought back what is missing here, then try again.'
+  },
+  SPACE_UNKNOWN: {
+    exitCode: exitCodes.unknown,
+    advice: '`skein spaces` lists the spaces of this device.'
+  },
+  NOT_ALLOWED: {
+    exitCode: exitCodes.refused,
+    advice: '`skein members` shows the roles; an owner or admin can give another one.'
+  },
+  INVITE_INVALID: {
+    exitCode: exitCodes.usage,
+    advice: 'Copy the whole line that `skein invite` printed, in quotes.'
+  },
+  INVITE_EXPIRED: askAgain,
+  INVITE_USED_UP: askAgain,
+  INVITE_REVOKED: askAgain,
+  INVITE_REFUSED: askAgain,
+  INVITE_UNANSWERED: {
+    advice:
+      'A device that may invite must be online to let this one in: run `skein sync` there, then join again here. `skein doctor` tells whether the network is the reason.'
+  },
+  ENTRY_TOO_LARGE: { advice: 'One edit may have 16 MiB. Split the text into several documents.' },
+  TRANSPORT_FAILED: { advice: '`skein doctor` says what of the network works from here.' },
+  TIMEOUT: { exitCode: exitCodes.incomplete, advice: 'Try again with a longer time.' },
+  ABORTED: { exitCode: exitCodes.interrupted, advice: '' }
+}
+
+interface CodedError extends Error {
+  readonly code: ErrorCode
+}
+
+/** Not `instanceof`: the library is loaded only where it is needed. */
+export function isSkeinError(error: unknown, code?: ErrorCode): error is CodedError {
+  if (!(error instanceof Error) || error.name !== 'SkeinError' || !('code' in error)) return false
+  return code === undefined || error.code === code
+}
+
+/** Says what went wrong on standard error, and returns the exit code. */
+export function report(error: unknown, out: Output, debug: boolean): number {
+  let exitCode: number = exitCodes.failed
+  let code: string | undefined
+  let advice: string | undefined
+  if (error instanceof Failure) ({ exitCode, advice } = error)
+  else if (isSkeinError(error)) {
+    ;({ code } = error)
+    const help = helpByCode[error.code]
+    exitCode = help?.exitCode ?? exitCodes.failed
+    advice = help?.advice
+  } else
+    advice = debug
+      ? undefined
+      : 'This should not happen. The same command with --debug shows where it did.'
+  const message = error instanceof Error ? error.message : String(error)
+  if (out.isJson)
+    out.error(JSON.stringify({ error: { code: code ?? null, message, advice, exitCode } }))
+  else {
+    const { noteStyle: style } = out
+    const named = code === undefined ? '' : style.dim(` (${code})`)
+    out.error(`${style.red('skein:')} ${message}${named}`)
+    if (advice !== undefined && advice !== '') out.error(wrapped(advice, out.columns))
+  }
+  if (debug) out.error(trace(error))
+  return exitCode
+}
+
+/** At most `columns` wide, indented below 'skein: '. */
+function wrapped(text: string, columns: number): string {
+  const indent = '       '
+  const width = Math.max(30, Math.min(columns, 100) - indent.length)
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line].map((part) => indent + part).join('\n')
+}
+
+function trace(error: unknown): string {
+  const parts: string[] = []
+  for (let at = error; at !== undefined && at !== null && parts.length < 10;) {
+    parts.push(at instanceof Error ? (at.stack ?? String(at)) : String(at))
+    at = at instanceof Error ? at.cause : undefined
+  }
+  return parts.join('\ncaused by ')
+}

@@ -1,0 +1,146 @@
+/**
+ * A home, opened by this process: the device, its spaces, and what commands share. In the folder:
+ *
+ *     config.json    what `init` wrote, and the user may edit
+ *     device/        the library's own: keys, logs, views; held by one process at a time
+ *     socket         where that process serves the others (see `wire.ts`)
+ */
+import { existsSync } from 'node:fs'
+import { Skein, SkeinError, type Document, type Space } from 'skein'
+import type { Home } from './command.ts'
+import { exitCodes, Failure } from './exit.ts'
+import { SleepingTransport } from './network.ts'
+import { deviceFolder, type Settings } from './settings.ts'
+import { shortId } from './words.ts'
+
+/** A space that is on the disk and could not be opened. */
+export interface BrokenSpace {
+  readonly space: string
+  readonly error: SkeinError
+}
+
+export class OpenHome {
+  readonly path: string
+  readonly skein: Skein
+  readonly bootstrap: readonly string[] | null
+  readonly brokenSpaces: BrokenSpace[] = []
+  readonly #transport: SleepingTransport
+  readonly #openings = new Map<string, { document: Promise<Document>; users: number }>()
+
+  constructor(settings: Settings) {
+    const { home, bootstrap, name, person } = settings
+    this.path = home
+    this.bootstrap = bootstrap
+    if (!existsSync(deviceFolder(home))) {
+      throw new Failure(`There is no device in ${home} yet`, {
+        exitCode: exitCodes.unknown,
+        advice: 'Make one with `skein init --name NAME`, or name another folder with --home.'
+      })
+    }
+    this.#transport = new SleepingTransport('hyperswarm', async () => {
+      const { hyperswarm } = await import('skein/adapters/hyperswarm')
+      return hyperswarm(bootstrap === null ? {} : { bootstrap })
+    })
+    this.skein = new Skein({
+      storage: deviceFolder(home),
+      ...(name === null ? {} : { name }),
+      ...(person === null ? {} : { person }),
+      transports: [this.#transport]
+    })
+    this.skein.on('space-failed', (broken) => this.brokenSpaces.push(broken))
+  }
+
+  get isOnline(): boolean {
+    return this.#transport.isAwake
+  }
+
+  /** Fails as `Skein.ready()` does; with `STORAGE_LOCKED` while another process holds the home. */
+  ready(): Promise<void> {
+    return this.skein.ready()
+  }
+
+  close(): Promise<void> {
+    return this.skein.close()
+  }
+
+  online(): Promise<void> {
+    return this.#transport.wake()
+  }
+
+  /** As one command sees it: with the space that is meant there where none is named. */
+  seenBy({ space: configured }: Settings): Home {
+    const isOnline = (): boolean => this.isOnline
+    return {
+      path: this.path,
+      skein: this.skein,
+      get isOnline() {
+        return isOnline()
+      },
+      online: () => this.online(),
+      space: (wanted) => this.#space(wanted ?? configured ?? undefined),
+      document: (space, name) => this.#document(space, name)
+    }
+  }
+
+  #space(wanted: string | undefined): Space {
+    const spaces = this.skein.spaces()
+    if (wanted === undefined) {
+      if (spaces.length === 1) return spaces[0]!
+      if (spaces.length === 0) {
+        throw new Failure('This device is in no space yet', {
+          exitCode: exitCodes.unknown,
+          advice: '`skein create NAME` makes one, `skein join INVITE` joins one.'
+        })
+      }
+      throw ambiguous('This device is in several spaces', spaces)
+    }
+    const named = spaces.filter((space) => space.name === wanted || space.id === wanted)
+    const meant = named.length > 0 ? named : spaces.filter(({ id }) => isBeginning(wanted, id))
+    if (meant.length === 1) return meant[0]!
+    if (meant.length > 1) throw ambiguous(`More than one space is meant by "${wanted}"`, meant)
+    const broken = this.brokenSpaces.find(({ space }) => isBeginning(wanted, space))
+    if (broken !== undefined) throw broken.error
+    throw new SkeinError('SPACE_UNKNOWN', `No space "${wanted}" on this device`)
+  }
+
+  async #document(
+    space: Space,
+    name: string
+  ): Promise<{ document: Document; release: () => Promise<void> }> {
+    const key = `${space.id}/${name}`
+    let opening = this.#openings.get(key)
+    if (opening === undefined) {
+      opening = { document: space.open(name), users: 0 }
+      this.#openings.set(key, opening)
+    }
+    opening.users++
+    let isReleased = false
+    const release = async (): Promise<void> => {
+      if (isReleased) return
+      isReleased = true
+      if (--opening.users > 0) return
+      if (this.#openings.get(key) === opening) this.#openings.delete(key)
+      await (await opening.document).close()
+    }
+    try {
+      return { document: await opening.document, release }
+    } catch (error) {
+      // Nothing was opened, so there is nothing to close.
+      isReleased = true
+      if (--opening.users === 0) this.#openings.delete(key)
+      throw error
+    }
+  }
+}
+
+function isBeginning(wanted: string, id: string): boolean {
+  return wanted.length >= 4 && id.startsWith(wanted.toLowerCase())
+}
+
+function ambiguous(message: string, spaces: readonly Space[]): Failure {
+  const names = spaces.map((space) => `${shortId(space.id)} (${space.name})`).join(', ')
+  return new Failure(`${message}: ${names}`, {
+    exitCode: exitCodes.usage,
+    advice: 'Name one with --space and its id, or the beginning of it.'
+  })
+}

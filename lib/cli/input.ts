@@ -1,0 +1,18 @@
+/** Reads standard input whole. */
+import { Failure } from './exit.ts'
+
+/** Fails with a `Failure` for what is not UTF-8, rather than keep what only looks like it. */
+export async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let text = ''
+  try {
+    for await (const chunk of input) text += decoder.decode(chunk, { stream: true })
+    return text + decoder.decode()
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new Failure('Standard input is not text in UTF-8', {
+      advice: 'Documents hold text. Convert it first, with iconv for instance.',
+      cause: error
+    })
+  }
+}

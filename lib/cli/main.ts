@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** The `skein` command: signals in, exit code out. What it does is in `program.ts` and `commands/`. */
+import { runProgram } from './program.ts'
+
+const interrupting = new AbortController()
+let signalCode = 0
+
+for (const [name, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129]
+] as const) {
+  process.on(name, () => {
+    // Twice: the user does not want to wait. What was acknowledged is on the disk.
+    if (signalCode !== 0) process.exit(code)
+    signalCode = code
+    interrupting.abort()
+    if (!process.stdin.destroyed) process.stdin.destroy()
+  })
+}
+// Whoever read the output has gone: `skein log | head`.
+process.stdout.on('error', () => {
+  signalCode = 141
+  interrupting.abort()
+})
+
+const exitCode = await runProgram(process.argv.slice(2), process, interrupting.signal)
+process.exit(signalCode === 0 ? exitCode : signalCode)

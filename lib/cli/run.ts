@@ -1,0 +1,63 @@
+/** One run of one command, wherever it happens: what it is given, how its end becomes an exit code. */
+import { resolve } from 'node:path'
+import type { OptionValues } from '@commander-js/extra-typings'
+import type { CommandModule, Context, Home } from './command.ts'
+import { exitCodes } from './exit.ts'
+import { isSkeinError, report } from './failure.ts'
+import { Output } from './output.ts'
+import type { Settings } from './settings.ts'
+import type { Terminal } from './terminal.ts'
+
+/** The reason of a signal that fires because the home goes to another process. */
+export const handover = Symbol('handover')
+
+export interface RunOptions {
+  readonly module: CommandModule
+  readonly args: unknown[]
+  readonly options: OptionValues
+  readonly settings: Settings
+  readonly terminal: Terminal
+  readonly cwd: string
+  readonly signal: AbortSignal
+  /** Given when the command needs it. */
+  readonly home: Home | null
+  readonly answer?: (value: unknown) => void
+  readonly call?: Context['call']
+}
+
+/** Runs it to its end, reports a failure, and gives the exit code. Never fails itself. */
+export async function run(options: RunOptions): Promise<number> {
+  const { module, settings, terminal, cwd, signal, home, answer, call = noCall } = options
+  const { json, quiet, debug } = settings
+  const out = new Output(terminal, { json, quiet, ...(answer === undefined ? {} : { answer }) })
+  const context: Context = {
+    settings,
+    out,
+    input: terminal.input,
+    signal,
+    path: (path) => resolve(cwd, path),
+    call
+  }
+  let exitCode: number
+  try {
+    let result: number | void
+    if (!module.needsHome) result = await module.run(context, options.args, options.options)
+    else if (home === null) throw new TypeError('A command with a home was run without one')
+    else result = await module.run({ ...context, home }, options.args, options.options)
+    exitCode = result ?? exitCodes.done
+    if (signal.aborted && exitCode === exitCodes.done) exitCode = exitCodes.interrupted
+  } catch (error) {
+    out.live(null)
+    const isAbort =
+      isSkeinError(error, 'ABORTED') || (error instanceof Error && error.name === 'AbortError')
+    if (signal.aborted && (isAbort || error === signal.reason)) exitCode = exitCodes.interrupted
+    else exitCode = report(error, out, debug)
+  }
+  out.live(null)
+  await out.drained()
+  return exitCode
+}
+
+function noCall(): Promise<never> {
+  return Promise.reject(new TypeError('Only a command without a home calls another'))
+}

@@ -1,0 +1,137 @@
+/**
+ * Brings a command to its home: opens it in this process, or asks the process that holds it, or waits for one that
+ * holds it and does not answer (an app of its own, or one that is just ending).
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { OptionValues } from '@commander-js/extra-typings'
+import type { CommandModule } from './command.ts'
+import { exitCodes, Failure } from './exit.ts'
+import { loadCommand } from './commands.ts'
+import { isSkeinError } from './failure.ts'
+import { runAsGuest } from './guest.ts'
+import { run } from './run.ts'
+import type { Settings } from './settings.ts'
+import type { Terminal } from './terminal.ts'
+import { knock, socketPath } from './wire.ts'
+
+const retryMs = 50
+/** Waiting that is longer is told of. */
+const tellAfterMs = 1_000
+
+export interface Session {
+  readonly settings: Settings
+  /** Reads them anew, after `init` wrote some. */
+  readonly reload: () => Settings
+  readonly terminal: Terminal
+  readonly version: string
+  readonly cwd: string
+  /** Ctrl-C. */
+  readonly signal: AbortSignal
+}
+
+export interface Call {
+  readonly command: string
+  readonly module: CommandModule
+  readonly args: unknown[]
+  readonly options: OptionValues
+}
+
+/** Runs a command where it belongs, and gives its exit code. Fails only with what comes before the run itself. */
+export function runCommand(session: Session, call: Call): Promise<number> {
+  if (call.module.needsHome) return runWithHome(session, call, () => {})
+  const { settings, terminal, cwd, signal } = session
+  const { module, args, options } = call
+  const toHome = async (command: string, toArgs: unknown[], toOptions: OptionValues = {}) => {
+    const toModule = await loadCommand(command)
+    let answer: unknown
+    const toCall = { command, module: toModule, args: toArgs, options: toOptions }
+    const exitCode = await runWithHome(
+      { ...session, settings: session.reload() },
+      toCall,
+      (value) => (answer = value)
+    )
+    if (exitCode !== exitCodes.done) throw new Told(exitCode)
+    return answer
+  }
+  return run({ module, args, options, settings, terminal, cwd, signal, home: null, call: toHome })
+}
+
+/** What was called has failed, and has said so. */
+export class Told extends Error {
+  override readonly name = 'Told'
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super(`A called command ended with ${exitCode}`)
+    this.exitCode = exitCode
+  }
+}
+
+async function runWithHome(
+  session: Session,
+  call: Call,
+  answer: (value: unknown) => void
+): Promise<number> {
+  const { settings, terminal, signal, cwd, version } = session
+  const { command, module, args, options } = call
+  const waiting = new Waiting(settings, terminal)
+  for (;;) {
+    const socket = await knock(socketPath(settings.home))
+    if (socket !== null) {
+      const { json, quiet, debug, space, bootstrap } = settings
+      const { traits } = terminal
+      const asked = {
+        ...{ version, command, args, options, cwd, json, quiet, debug, space, bootstrap, traits }
+      }
+      const outcome = await runAsGuest(socket, asked, terminal, signal, answer)
+      if ('exit' in outcome) return outcome.exit
+      if (signal.aborted) return exitCodes.interrupted
+      if ('lost' in outcome && !module.restarts) {
+        throw new Failure('The process that holds the home ended before this was done', {
+          advice: 'Look what is there before you repeat it: it may have been done, or not.'
+        })
+      }
+      continue
+    }
+    const { Holder } = await import('./holder.ts')
+    const holder = new Holder(settings, version)
+    try {
+      await holder.open()
+    } catch (error) {
+      if (!isSkeinError(error, 'STORAGE_LOCKED')) throw error
+      await waiting.once(error, signal)
+      continue
+    }
+    try {
+      const home = holder.home.seenBy(settings)
+      return await run({ module, args, options, settings, terminal, cwd, signal, home, answer })
+    } finally {
+      await holder.close()
+    }
+  }
+}
+
+class Waiting {
+  readonly #settings: Settings
+  readonly #terminal: Terminal
+  readonly #sinceMs = performance.now()
+  #hasTold = false
+
+  constructor(settings: Settings, terminal: Terminal) {
+    this.#settings = settings
+    this.#terminal = terminal
+  }
+
+  /** Fails with `error` when the time to wait is over. */
+  async once(error: Error, signal: AbortSignal): Promise<void> {
+    const waitedMs = performance.now() - this.#sinceMs
+    const { waitMs, quiet } = this.#settings
+    if (waitMs !== null && waitedMs >= waitMs) throw error
+    if (!this.#hasTold && !quiet && waitedMs >= tellAfterMs) {
+      this.#hasTold = true
+      const text = `Waiting: ${error.message}\n`
+      await this.#terminal.write('error', new TextEncoder().encode(text))
+    }
+    await delay(retryMs, undefined, { signal })
+  }
+}

@@ -1,0 +1,97 @@
+// The `skein` command from the outside: a device, a space, documents, a second device, two commands at once.
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { runDht } from '../../adapters/dht.ts'
+import { Folder, skein } from './skein.ts'
+
+const test = suite('skein')
+
+interface MemberShown {
+  readonly name: string
+  readonly role: string
+}
+
+test('a device, a space and a document are made and shown', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice')
+  assert.match(
+    await alice.run(['init', '--name', 'laptop', '--person', 'Alice']),
+    'the device laptop'
+  )
+  assert.match(await alice.run(['create', 'Notes']), 'Made the space Notes')
+  await alice.run(['write', 'packing'], 'tent\n')
+  assert.is(await alice.run(['cat', 'packing']), 'tent\n')
+  assert.is(await alice.run(['documents']), 'packing\n')
+  const [member] = await alice.json<MemberShown[]>(['members'])
+  assert.is(member?.name, 'laptop')
+  assert.is(member?.role, 'owner')
+})
+
+test('what is wrong is told with what to do next, and by the exit code', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice')
+  const none = await alice.end(['spaces'])
+  assert.is(none.code, 5)
+  assert.match(none.stderr, 'skein init')
+  await alice.run(['init'])
+  assert.is((await alice.end(['init'])).code, 1)
+  assert.is((await alice.end(['documents'])).code, 5)
+  await alice.run(['create', 'Notes'])
+  assert.is((await alice.end(['cat', 'nothing'])).code, 5)
+  const wrong = await alice.end(['invite', '--expires', '7'])
+  assert.is(wrong.code, 2)
+  assert.match(wrong.stderr, '7d')
+  assert.is((await alice.end(['join', 'nonsense'])).code, 2)
+  const unknown = await skein(['remeber'])
+  assert.is(unknown.code, 2)
+  assert.match(unknown.stderr, 'members')
+  for (const { stderr } of [none, wrong, unknown]) assert.not.match(stderr, /^\s+at /m)
+})
+
+test('two devices meet: one invites, the other joins and reads', async () => {
+  await using folder = await Folder.make()
+  const dht = await runDht()
+  try {
+    const env = { SKEIN_BOOTSTRAP: `${dht.host}:${dht.port}` }
+    const alice = folder.home('alice', { env })
+    const bob = folder.home('bob', { env })
+    await alice.run(['init', '--name', 'laptop'])
+    await alice.run(['create', 'Notes'])
+    await alice.run(['write', 'ideas'], 'Hello')
+    await bob.run(['init', '--name', 'phone'])
+    await using sync = alice.start(['sync'])
+    await sync.says('Notes')
+    const link = (await alice.run(['invite'])).trim()
+    assert.match(await bob.run(['join', link]), 'Joined the space Notes')
+    await using bobs = bob.start(['sync'])
+    await bobs.says('Notes')
+    await until(async () => (await bob.run(['documents'])) === 'ideas\n')
+    assert.is(await bob.run(['cat', 'ideas']), 'Hello')
+    // Both homes are in use, and their commands go through who uses them.
+    await bob.run(['write', 'ideas'], 'Hello, Bob')
+    await until(async () => (await alice.run(['cat', 'ideas'])) === 'Hello, Bob')
+    assert.is((await bobs.interrupt()).code, 130)
+    assert.is(await bob.run(['cat', 'ideas']), 'Hello, Bob')
+    assert.is((await sync.interrupt()).code, 130)
+  } finally {
+    await dht.close()
+  }
+})
+
+test('many commands at once on one home all do their work', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice')
+  await alice.run(['init'])
+  await alice.run(['create', 'Notes'])
+  const names = Array.from({ length: 6 }, (_, i) => `note ${i}`)
+  await Promise.all(names.map((name) => alice.run(['write', name], name)))
+  assert.equal((await alice.run(['documents'])).trim().split('\n').sort(), names)
+  for (const name of names) assert.is(await alice.run(['cat', name]), name)
+})
+
+test.run()
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const patience = AbortSignal.timeout(30_000)
+  while (!(await holds())) patience.throwIfAborted()
+}
