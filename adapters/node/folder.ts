@@ -84,6 +84,7 @@ class Folder implements Storage {
   async ready(): Promise<void> {
     await makeFolder(this.#disk, this.#store)
     await makeFolder(this.#disk, this.#outboxes)
+    await this.#clearUnfinished()
     try {
       await this.#reserve.hold(reserveBytes)
     } catch (error) {
@@ -184,6 +185,16 @@ class Folder implements Storage {
       throw new TypeError(`An outbox's name has letters, digits and -, not ${JSON.stringify(name)}`)
     }
     if (this.#openOutboxesByName.has(name)) throw new TypeError(`The outbox ${name} is open`)
+  }
+
+  /**
+   * Corestore begins with a file that it writes in place: killed while it does, it would refuse it ever after. Where
+   * there is no database yet nothing is lost with that file.
+   */
+  async #clearUnfinished(): Promise<void> {
+    const names = await this.#disk.list(join(this.#store, 'db'))
+    if (names.some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.\w+)$/.test(name))) return
+    await this.#disk.remove(join(this.#store, 'CORESTORE'))
   }
 
   async #whileOpen<T>(task: () => Promise<T>): Promise<T> {

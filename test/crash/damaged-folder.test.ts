@@ -2,7 +2,15 @@
  * A folder of which something is gone or damaged never passes for a new device, or for one whose spaces are new: opening
  * it fails with `STORAGE_DAMAGED` and says what to do, nothing in it is overwritten, and what is put back works.
  */
-import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -102,6 +110,18 @@ test('a lost store comes back as far as the outbox reaches', async () => {
   using folder = await written()
   rmSync(join(folder.path, 'store'), { recursive: true })
   await assertWhole(folder)
+})
+
+test('a store that was never finished is made anew', async () => {
+  for (const begun of ['', 'device/plat']) {
+    using folder = scratch('damaged')
+    // What is left where corestore is killed while it makes this file, before there is a database.
+    mkdirSync(join(folder.path, 'store', 'db'), { recursive: true })
+    writeFileSync(join(folder.path, 'store', 'CORESTORE'), begun)
+    writeFileSync(join(folder.path, 'store', 'db', 'LOG'), 'RocksDB version')
+    await using skein = new Skein({ storage: folder.path, name: 'alice' })
+    await skein.createSpace({ name: 'Notes' })
+  }
 })
 
 test('a folder whose device never had a space may lose its store', async () => {
