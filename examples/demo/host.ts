@@ -9,7 +9,8 @@ import type { DhtAddress } from 'skein/adapters/dht'
 import { hyperswarm } from 'skein/adapters/hyperswarm'
 import { memory, MemoryNetwork } from 'skein/adapters/memory'
 import { serve } from './channel.ts'
-import { planTrace, readTrace, type Plan } from './trace.ts'
+import { planTrace, type Plan } from './plan.ts'
+import { readTrace } from './trace.ts'
 import { write } from './writer.ts'
 
 export interface HostOptions {

@@ -9,7 +9,7 @@
  * to the document on the author's device.
  */
 import * as Y from 'yjs'
-import type { Need, Plan, PlannedTransaction, Unit, UnitRun } from './trace.ts'
+import type { Need, Plan, PlannedTransaction, Unit, UnitRun } from './plan.ts'
 
 /** The author's units from `from` on, up to the next session, are `client`'s from `clock` on. */
 interface Session {

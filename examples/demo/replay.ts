@@ -5,9 +5,10 @@
 import { Board } from './board.ts'
 import { Child } from './channel.ts'
 import type { Holding, HostCalls, HostEvents, HostOptions, Seat } from './host.ts'
+import { planTrace } from './plan.ts'
 import type { Row } from './rows.ts'
 import type { Stage } from './stage.ts'
-import { planTrace, readTrace } from './trace.ts'
+import { readTrace } from './trace.ts'
 import { differenceOf } from './verdict.ts'
 
 const steps = [

@@ -5,7 +5,7 @@
 import type { Document } from 'skein'
 import type * as Y from 'yjs'
 import { Player } from './player.ts'
-import type { Plan } from './trace.ts'
+import type { Plan } from './plan.ts'
 
 /** After so long in one turn, others have theirs: replication too. */
 const turnMs = 8
