@@ -79,7 +79,7 @@ const skein = new Skein({
   platform: {
     ...platform,
     openStorage: async (location) => {
-      const { randomBytes } = platform
+      const randomBytes = (length: number): Uint8Array => platform.randomBytes(length)
       return fatalStorage(await openFolder(location, { randomBytes, disk: fatalDisk }))
     }
   }

@@ -48,7 +48,12 @@ const allowed: ImportsByFile = {
   'examples/demo/main.ts': ['./parts/player.ts', 'skein'],
   'examples/demo/parts/player.ts': ['../main.ts'],
   'lib/cli/main.ts': ['skein', './options.ts', 'node:util'],
-  'adapters/hyperswarm.ts': ['../lib/index.ts', 'hyperswarm', 'node:os'],
+  'adapters/hyperswarm.ts': [
+    '../lib/index.ts',
+    'hyperswarm',
+    'node:os',
+    './hyperswarm/dialling.ts'
+  ],
   'adapters/node/platform.ts': [
     '../../lib/platform.ts',
     '../../lib/errors.ts',
@@ -79,6 +84,8 @@ const planted: [file: string, name: string][] = [
   ['adapters/hyperswarm.ts', '../lib/space.ts'],
   ['adapters/hyperswarm.ts', '../lib/log/entry.ts'],
   ['adapters/hyperswarm.ts', './memory.ts'],
+  ['adapters/hyperswarm.ts', './memory/wire.ts'],
+  ['adapters/memory.ts', './memory.node/wire.ts'],
   ['adapters/hyperswarm.ts', 'skein'],
   ['adapters/node/platform.ts', '../../lib/index.ts'],
   ['adapters/node/platform.ts', '../../lib/transport.ts'],

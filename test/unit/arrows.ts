@@ -105,7 +105,10 @@ function whyWrong(file: string, name: string): string | null {
 
   if (file.startsWith('adapters/')) {
     if (!isOfProject || adaptersMayImport.includes(target)) return null
-    return 'an adapter knows only lib/index.ts'
+    // What an adapter is made of lies in the folder of its name.
+    const folder = /^adapters\/[^/.]+/.exec(file)![0] + '/'
+    if (isRelative && target.startsWith(folder)) return null
+    return 'an adapter knows only lib/index.ts and the folder of its name'
   }
 
   if (isBuiltin) return 'lib/ runs in a page too'
