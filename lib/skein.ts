@@ -25,7 +25,7 @@ import {
   type Invite
 } from './trust/invite.ts'
 import { topicOf, topicSecretOf } from './trust/keys.ts'
-import type { DeviceId } from './trust/members.ts'
+import { wouldRaise, type DeviceId } from './trust/members.ts'
 
 /** What keeps one space from opening, and not the device. */
 const damaged: readonly ErrorCode[] = ['STORAGE_DAMAGED', 'LOG_FORKED', 'BAD_ENCODING']
@@ -157,7 +157,8 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /**
-   * Joins a space by an invite; resolves when a member has let this device in and what it needs to read is here.
+   * Joins a space by an invite; resolves when a member has let this device in and what it needs to read is here. A member
+   * gets a higher role by an invite to it; one to no higher role gives the space as it is.
    * Calling it again after a failure goes on where it was. Fails with `INVITE_INVALID`, `INVITE_EXPIRED`,
    * `INVITE_USED_UP`, `INVITE_REVOKED`, `INVITE_REFUSED`, `INVITE_UNANSWERED` (nobody who may admit was reached within
    * `timeoutMs`, default 60 s), `ABORTED`.
@@ -183,10 +184,10 @@ export class Skein extends Emitter<SkeinEvents> {
       )
       const known = this.#spacesById.get(toHex(invite.space))
       const space =
-        known !== undefined && known.role !== null
+        known !== undefined && !wouldRaise(known.role, invite.role)
           ? known
           : await this.#pair(invite, known, patience.signal)
-      await space.whenMember(patience.signal)
+      await space.whenMember(invite.role, patience.signal)
       return space
     } finally {
       cancel()

@@ -25,10 +25,10 @@ import type { PeerConnection } from './sync/connection.ts'
 import { SpaceSync } from './sync/space-sync.ts'
 import type { Presence } from './sync/space-channel.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
-import { encodeLeave, type Role } from './trust/control.ts'
+import { encodeLeave, type GrantedRole, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
 import { KeyRing, topicOf } from './trust/keys.ts'
-import { mayWrite, type DeviceId } from './trust/members.ts'
+import { mayWrite, wouldRaise, type DeviceId } from './trust/members.ts'
 import { AppEvents } from './views/app-events.ts'
 import { decodeAppEntry, encodeAppEntry, type AppEntry } from './views/app-entry.ts'
 import { maxNameChars } from './views/edit.ts'
@@ -395,13 +395,13 @@ export class Space extends Emitter<SpaceEvents> {
     await this.#context.storage.removeOutbox(this.id)
   }
 
-  /** @internal Resolves when this device has been let in and can read. */
-  whenMember(signal: AbortSignal): Promise<void> {
+  /** @internal Resolves when this device has been let in, with that role at the least, and can read. */
+  whenMember(least: GrantedRole, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error)
     return new Promise((resolve, reject) => {
       const check = (): void => {
-        if (this.role === null || (this.role !== 'mirror' && this.#control.contentKey === null))
-          return
+        if (wouldRaise(this.role, least)) return
+        if (this.role !== 'mirror' && this.#control.contentKey === null) return
         stop()
         signal.removeEventListener('abort', abort)
         resolve()

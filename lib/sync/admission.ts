@@ -26,7 +26,7 @@ import {
   openPairingRequest,
   type PairingAnswer
 } from '../trust/invite.ts'
-import { mayGrant, type DeviceId } from '../trust/members.ts'
+import { mayGrant, wouldRaise, type DeviceId } from '../trust/members.ts'
 
 /** Pairing channels on one connection beyond which invites that are over are not offered any more. */
 const maxOffers = 64
@@ -98,7 +98,8 @@ export class Admission {
   }
 
   /**
-   * Offers pairing on a connection, to a member too: by the invite that let it in, since it may have lost the answer.
+   * Offers pairing on a connection, to a member too: by the invite that let it in, since it may have lost the answer, and
+   * by those to a higher role than it has.
    * Harmless to call again.
    */
   offer(connection: PeerConnection): void {
@@ -118,7 +119,8 @@ export class Admission {
       const { publicKey, role } = invite
       const key = toHex(publicKey)
       if (offers.has(key) || !mayGrant(this.#role, role)) continue
-      if (member?.role != null && !member.invites.includes(key)) continue
+      const isOfUse = wouldRaise(member?.role ?? null, role) || member?.invites.includes(key)
+      if (isOfUse !== true) continue
       if (isOver(invite) === 1 && offers.size >= maxOffers) continue
       const answer = (request: Uint8Array): Promise<Uint8Array | null> =>
         this.#answerInTurn(connection, publicKey, request)
@@ -186,7 +188,10 @@ export class Admission {
     if (member?.role != null && member.invites.includes(toHex(publicKey))) return handOver
     const fault = control.inviteFault(publicKey, platform.clock.now())
     if (fault !== null) return { refused: fault }
-    await this.#grant(record, control.invite(publicKey)!.role, publicKey)
+    const { role } = control.invite(publicKey)!
+    if (!wouldRaise(member?.role ?? null, role)) return handOver
+    // A member keeps its record: the salt of its client ids stands in it.
+    await this.#grant(member?.role != null ? member.record : record, role, publicKey)
     return handOver
   }
 

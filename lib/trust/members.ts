@@ -150,6 +150,11 @@ function isAbove(role: Role | null, granted: GrantedRole): boolean {
   return role === 'owner' || (role !== null && rankOf[role] > rankOf[granted])
 }
 
+/** Would being granted that role raise a device that has this one? */
+export function wouldRaise(role: Role | null, granted: GrantedRole): boolean {
+  return role === null || (role !== 'owner' && rankOf[granted] > rankOf[role])
+}
+
 class Builder {
   readonly device: DeviceId
   #ownerRank = 0
