@@ -16,6 +16,7 @@ import { spaceIdOf } from './trust/control.ts'
 
 /** In the store's database, beside the views: the public key of the device that it belongs to. */
 const ownerKey = new TextEncoder().encode('owner')
+const storeGone = 'This device’s store is gone and its keys are there'
 
 /**
  * The secrets of the device whose storage this is; `create` gives those of a new one. `store` is opened for it.
@@ -60,13 +61,15 @@ async function assertRecoverable(
   location: string
 ): Promise<void> {
   for (const { genesis } of spaces) {
+    // Blocks pass no outbox there.
+    if (storage.isDurable === true) throw damagedError(storeGone, location)
     const outbox = await storage.openOutbox(toHex(spaceIdOf(genesis)))
     try {
       if ((await outbox.read()).length > 0) continue
     } finally {
       await outbox.close()
     }
-    throw damagedError('This device’s store is gone and its keys are there', location)
+    throw damagedError(storeGone, location)
   }
 }
 

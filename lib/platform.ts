@@ -27,6 +27,8 @@ export interface Clock {
 export interface Storage {
   /** What Corestore takes: a folder, or an object with the database interface of hypercore-storage. */
   readonly corestore: string | object
+  /** True where the corestore has made durable whatever it says it has written: blocks then need no outbox. */
+  readonly isDurable?: boolean
   /** The secrets file as last written, or null. Fails with `STORAGE_DAMAGED` where there are outboxes and no secrets. */
   readSecrets(): Promise<Uint8Array | null>
   /** Replaces the secrets file atomically and durably; only the owner can read it. */

@@ -95,6 +95,7 @@ export class SpaceLogs {
       control: this.#own.control,
       content: this.#own.content,
       outbox: await storage.openOutbox(toHex(control.ring.space)),
+      isStoreDurable: storage.isDurable === true,
       platform,
       keyFor: (core) => this.#keyFor(core),
       seen: (core) => this.feed.seen(core, this.#own[core]),

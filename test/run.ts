@@ -1,7 +1,7 @@
 /**
  * Runs the test files, each in a process of its own, so that a crash or a leaked handle is pinned to its file.
  *
- *   npm test                     every test/{unit,cli,examples,crash,fuzz,simulator}/**\/*.test.ts and test/bench/*.test.ts
+ *   npm test                     every test/{unit,cli,browser,examples,crash,fuzz,simulator}/**\/*.test.ts and test/bench/*.test.ts
  *   npm test -- outbox log/      those whose path contains one of the words
  *
  * Two files run at a time; a file named `*.alone.test.ts` runs after the others and with nothing beside it.
@@ -48,7 +48,7 @@ const all = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .map((path) => path.replaceAll(sep, '/'))
   .sort()
 const isRun = (path: string): boolean =>
-  /^(unit|cli|examples|crash|fuzz|simulator)\//.test(path) || /^bench\/[^/]+$/.test(path)
+  /^(unit|cli|browser|examples|crash|fuzz|simulator)\//.test(path) || /^bench\/[^/]+$/.test(path)
 for (const path of all) {
   if (!isRun(path)) fail(`${path} lies in no folder whose tests are run`)
 }

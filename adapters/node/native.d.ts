@@ -1,4 +1,4 @@
-// The untyped packages that this folder uses: only what is used here.
+// The untyped packages that the platforms use: only what is used there.
 
 declare module 'fs-native-extensions' {
   /** Locks a range for this descriptor, exclusively; false when another descriptor holds it. Length 0 is all. */
@@ -7,7 +7,8 @@ declare module 'fs-native-extensions' {
 
 declare module 'hypercore-storage' {
   export default class HypercoreStorage {
-    constructor(path: string, options: { writeBufferSize: number })
+    /** `path`, or an object with the database interface. */
+    constructor(path: string | object, options?: { writeBufferSize: number })
     /** Writes the default column family out into a table. */
     flush(): Promise<void>
   }

@@ -56,6 +56,8 @@ export interface OwnLogOptions {
   readonly control: Log
   readonly content: Log
   readonly outbox: Outbox
+  /** The store makes durable what it takes: blocks pass no outbox. */
+  readonly isStoreDurable?: boolean
   readonly platform: Platform
   /** The keys that a new entry is sealed under. */
   readonly keyFor: (core: OwnCore) => Uint8Array
@@ -396,6 +398,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     const records: OutboxRecord[] = []
     // Before the first edit of a session reaches the disk, so does the mark that its client ids are in use.
     if (!this.#session.marked) records.push(sessionRecord(this.#session.counter, false))
+    if (this.#options.isStoreDurable === true) return records
     for (const core of ['control', 'content'] as const) {
       const { from, list } = group.blocks[core]
       list.forEach((bytes, i) => records.push({ kind: recordKinds[core], index: from + i, bytes }))

@@ -1,0 +1,2 @@
+// What the pages of these tests put into their global scope for them.
+declare var skeinPage: typeof import('./page.ts').skeinPage
