@@ -14,6 +14,7 @@ import type { Outbox, Storage } from '../../lib/platform.ts'
 import { makeFolder, nodeDisk, type Disk } from './disk.ts'
 import { Lock } from './lock.ts'
 import { FileOutbox } from './outbox.ts'
+import { RecentWrites } from './recent-writes.ts'
 import { Reserve } from './reserve.ts'
 import { readSecrets, writeSecrets } from './secrets.ts'
 import { WriteAhead } from './write-ahead.ts'
@@ -95,9 +96,9 @@ class Folder implements Storage {
 
   /** A new one at each reading, for one Corestore: when that is closed, so is this. */
   get corestore(): object {
-    return (this.#database = new HypercoreStorage(this.#store, {
-      writeBufferSize: writeBufferBytes
-    }))
+    const storage = new HypercoreStorage(this.#store, { writeBufferSize: writeBufferBytes })
+    new RecentWrites(storage.rocks._state, storage.db.defaultColumnFamily)
+    return (this.#database = storage)
   }
 
   readSecrets(): Promise<Uint8Array | null> {

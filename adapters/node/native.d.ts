@@ -11,5 +11,8 @@ declare module 'hypercore-storage' {
     constructor(path: string | object, options?: { writeBufferSize: number })
     /** Writes the default column family out into a table. */
     flush(): Promise<void>
+    /** The whole database, and the column family that the logs lie in. */
+    readonly rocks: { readonly _state: import('./recent-writes.ts').DatabaseState }
+    readonly db: { readonly defaultColumnFamily: object }
   }
 }

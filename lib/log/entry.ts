@@ -16,7 +16,7 @@
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import { decodeAll, readBytes, toHex, fromHex } from '../bytes.ts'
+import { decodeAll, toHex, fromHex } from '../bytes.ts'
 import { decrypt, encrypt, hash, keyBytes, nonceBytes } from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 
@@ -278,8 +278,8 @@ function decodeFragment(plain: Uint8Array): Fragment {
       deps.push({ log, length, treeHash: toHex(decoding.readUint8Array(decoder, 8)) })
     }
     const body = new Uint8Array(decoding.readVarUint8Array(decoder))
-    for (const byte of readBytes(decoder, plain.length - decoder.pos)) {
-      if (byte !== 0) throw new RangeError('Padding is not zero')
+    for (; decoder.pos < plain.length; decoder.pos++) {
+      if (plain[decoder.pos] !== 0) throw new RangeError('Padding is not zero')
     }
     return {
       kind,
