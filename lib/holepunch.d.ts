@@ -55,6 +55,7 @@ declare module 'hypercore' {
   }
   export interface Core {
     readonly replicator: Replicator
+    readonly state: { flush(): Promise<boolean> }
     checkConflict(proof: Proof, from: unknown): Promise<boolean>
   }
   export default class Hypercore {

@@ -1,9 +1,11 @@
 /**
  * This device's two logs in a space: the only place that appends. One queue for both, written a group at a time:
- * entries are sealed for their places, made durable in the outbox with one fdatasync, and then appended.
+ * entries are sealed for their places, made durable in the outbox with one fdatasync, and appended. The store may write
+ * while the outbox syncs, but nobody sees an entry, here or elsewhere, before it is durable.
  *
- * The outbox comes first because an append alone makes no fsync: a write-ahead tail lost with the power would open
- * silently shorter, and if a peer had it, the next append would fork the log for good. Whenever the store lacks what was
+ * The outbox is there because an append alone makes no fsync: a write-ahead tail lost with the power would open silently
+ * shorter, and if a peer had it, the next append would fork the log for good. An entry that only the store has, after a
+ * crash or a failure in between, was seen by nobody, and stays: opening the store makes all that it finds durable. Whenever the store lacks what was
  * written (after opening it, also again), it is appended again from the outbox, byte for byte, which causes no conflict;
  * what the outbox has let go of comes back from a peer, and until then nothing is written. Nothing that fails loses an
  * entry: it stays in the queue, and is tried again.
@@ -130,8 +132,12 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     }
     for (const core of ['control', 'content'] as const) this.#know(core, this.#logs[core].length)
     this.#tail = records.filter((record) => record.kind <= recordKinds.content)
-    await this.#checkEnd('control', this.#tail)
-    await this.#checkEnd('content', this.#tail)
+    const isKept = [
+      await this.#checkEnd('control', this.#tail),
+      await this.#checkEnd('content', this.#tail)
+    ]
+    // What only the store has must be durable before anyone is told of it.
+    if (isKept.includes(false)) await this.#options.sync()
     await this.#recover()
     // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here. So does one
     // whose edits have yet to come back.
@@ -227,15 +233,16 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return this.#logs[core].contiguousLength < this.#known[core]
   }
 
-  /** The last block in the store must be the one that was written. */
-  async #checkEnd(core: OwnCore, tail: readonly OutboxRecord[]): Promise<void> {
+  /** The last block in the store must be the one that was written. False where the outbox does not have it. */
+  async #checkEnd(core: OwnCore, tail: readonly OutboxRecord[]): Promise<boolean> {
     const log = this.#logs[core]
+    if (log.length === 0) return true
     // Blocks that a peer was bringing back, and a crash stopped, are checked by their hashes.
-    if (log.contiguousLength < log.length) return
+    if (log.contiguousLength < log.length) return false
     const last = tail.findLast(
       (record) => coreOf(record) === core && record.index === log.length - 1
     )
-    if (last === undefined) return
+    if (last === undefined) return false
     const block = await log.get(last.index)
     if (block === null) {
       throw new SkeinError('STORAGE_DAMAGED', `Block ${last.index} of the ${core} log is missing`)
@@ -243,6 +250,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     if (!equalBytes(block, last.bytes)) {
       throw forkedError(core, last.index)
     }
+    return true
   }
 
   /** After a change of the logs that was not written here: they may lack entries now, or no longer. */
@@ -307,16 +315,17 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   }
 
   async #write(): Promise<void> {
+    let durable = Promise.resolve()
     try {
       this.#group ??= await this.#sealGroup()
       const group = this.#group
       if (group === null) return
-      if (!group.inOutbox) {
-        await this.#options.outbox.append(this.#recordsOf(group))
-        group.inOutbox = true
-        this.#session.marked = true
-      }
-      await this.#appendBlocks(group)
+      durable = this.#makeDurable(group)
+      durable.catch(() => {}) // It is waited for below, whatever fails before.
+      // The mark of a session comes before its first edit, in the store too.
+      if (!this.#session.marked) await durable
+      await this.#appendBlocks(group, durable)
+      await durable
       this.#group = null
       this.#written += group.waiting.length
       for (const [i, waiting] of group.waiting.entries()) waiting.resolve(group.appended[i]!)
@@ -324,10 +333,10 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       for (const core of ['control', 'content'] as const) {
         const { from, list } = group.blocks[core]
         this.#know(core, from + list.length)
-        this.#logs[core].push(from, from + list.length)
       }
       this.#succeeded()
     } catch (error) {
+      await durable.catch(() => {}) // Not tried again before this has ended. It is `error`, or less than that.
       this.#failed(error)
       return
     }
@@ -394,6 +403,13 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return waiting.length === 0 ? null : { waiting, appended, blocks, inOutbox: false }
   }
 
+  async #makeDurable(group: Group): Promise<void> {
+    if (group.inOutbox) return
+    await this.#options.outbox.append(this.#recordsOf(group))
+    group.inOutbox = true
+    this.#session.marked = true
+  }
+
   #recordsOf(group: Group): OutboxRecord[] {
     const records: OutboxRecord[] = []
     // Before the first edit of a session reaches the disk, so does the mark that its client ids are in use.
@@ -407,18 +423,19 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   }
 
   /** Appends what of a group the logs do not have yet; after a failure the store is opened again first. */
-  async #appendBlocks(group: Group): Promise<void> {
+  async #appendBlocks(group: Group, durable: Promise<void>): Promise<void> {
     await this.#options.assertRoom()
     try {
-      await this.#appendMissing(group)
+      await this.#appendMissing(group, durable)
     } catch (error) {
+      await durable // Where that failed, it is what there is to tell, and the store may be sound.
       if (error instanceof SkeinError && aboutTheLog.has(error.code)) throw error
       await this.#options.reopenStore()
-      await this.#appendMissing(group)
+      await this.#appendMissing(group, durable)
     }
   }
 
-  async #appendMissing(group: Group): Promise<void> {
+  async #appendMissing(group: Group, durable: Promise<void>): Promise<void> {
     for (const core of ['control', 'content'] as const) {
       const { from, list } = group.blocks[core]
       const log = this.#logs[core]
@@ -433,7 +450,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         if (block === null || !equalBytes(block, last)) throw forkedError(core, at)
       }
       const missing = list.slice(log.length - from)
-      if (missing.length > 0) await log.append(missing)
+      if (missing.length > 0) await log.append(missing, durable)
     }
   }
 

@@ -16,6 +16,7 @@ import type { Clock, Storage } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
+import { holdWrites } from './hold.ts'
 import { allowPush, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
@@ -88,6 +89,9 @@ export class Log extends Emitter<LogEvents> {
   #lengthsBefore: { length: number; contiguous: number; bytes: number } | null = null
   #live: { destroy(): void } | null = null
   #wantsAll = false
+  /** What the append under way waits for, beside its own writing. */
+  #hold: Promise<void> | null = null
+  #appending = 0
   readonly #hashes = new Map<number, string>()
 
   constructor(name: LogName, keys: DeviceKeys | null, clock: Clock) {
@@ -113,9 +117,14 @@ export class Log extends Emitter<LogEvents> {
     await core.ready()
     guardConflicts(core)
     forgiveMisfits(core)
+    if (this.#keys !== null) holdWrites(core, () => this.#hold)
     this.#core = core
     this.#lengthsBefore = null
+    let { length } = core
     core.on('append', () => {
+      // Not once the append resolves: a write of hints comes before that, and would be waited for.
+      if (this.#appending > 0) pushBlocks(core, length, core.length)
+      length = core.length
       // In memory now, and costly to read back: what follows an edit asks for it on both sides.
       this.#remember(core.state.length, core.state.hash())
       this.emit('progress', {})
@@ -167,9 +176,20 @@ export class Log extends Emitter<LogEvents> {
     return this.#core.get(index, { wait: false })
   }
 
-  /** Appends to one's own log. Fails with `STORAGE_FAILED` (or the store's error), also where the store hangs. */
-  async append(blocks: Uint8Array[]): Promise<void> {
+  /**
+   * Appends to one's own log, and sends the blocks to connected peers. With `durable`, nobody sees them, here or
+   * elsewhere, before that resolves; where it rejects, they are not appended. Fails with `STORAGE_FAILED` (or the store's
+   * error), also where the store hangs.
+   */
+  async append(blocks: Uint8Array[], durable: Promise<void> | null = null): Promise<void> {
     this.#assertAttached()
+    this.#hold = durable
+    this.#appending++
+    // However late that is: what is under way stays held.
+    const appended = this.#core.append(blocks).finally(() => {
+      this.#appending--
+      if (this.#hold === durable) this.#hold = null
+    })
     let cancel = (): void => {}
     const deadline = new Promise<never>((_, reject) => {
       cancel = this.#clock.after(appendDeadlineMs, () => {
@@ -179,7 +199,7 @@ export class Log extends Emitter<LogEvents> {
       })
     })
     try {
-      await Promise.race([this.#core.append(blocks), deadline])
+      await Promise.race([appended, deadline])
     } catch (cause) {
       throw storageError(`Log ${this.id} could not be written`, cause)
     } finally {

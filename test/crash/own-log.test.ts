@@ -9,7 +9,7 @@ import { Emitter } from '../../lib/events.ts'
 import { SkeinError, type Outbox, type OutboxRecord, type Platform } from '../../lib/index.ts'
 import { logIdOf, type Log, type LogEvents } from '../../lib/log/store.ts'
 import { OwnLog, type OwnCore } from '../../lib/log/own-log.ts'
-import { deadline } from '../events.ts'
+import { deadline, eventually } from '../events.ts'
 
 const test = suite('own log')
 const body = new Uint8Array(10)
@@ -140,6 +140,69 @@ test('an outbox that cannot be trimmed fails no write', async () => {
   assert.is(lab.trims, 1)
 })
 
+// The store and the outbox write at once
+
+test('nobody sees an entry before the outbox has it, though the store writes meanwhile', async () => {
+  const lab = new Lab()
+  await using own = await lab.open()
+  await own.append('content', kind, body)
+  lab.holdOutbox()
+  const appended = own.append('content', kind, body)
+  await eventually(() => lab.takenBlocks === 2)
+  assert.is(lab.blocksOf('content').length, 1)
+  assert.not(own.isIdle)
+  lab.releaseOutbox()
+  await settle([appended])
+  assert.is(lab.blocksOf('content').length, 2)
+  lab.holdsWhatTheOutboxHas()
+})
+
+test('the mark of a session is in the outbox before the store gets its first entry', async () => {
+  const lab = new Lab()
+  await using own = await lab.open()
+  lab.holdOutbox()
+  const appended = own.append('content', kind, body)
+  await eventually(() => lab.isOutboxWaiting)
+  assert.is(lab.takenBlocks, 0)
+  lab.releaseOutbox()
+  await settle([appended])
+})
+
+test('an entry that the outbox refused and the store took is written again as it was', async () => {
+  const lab = new Lab()
+  await using own = await lab.open()
+  await own.append('content', kind, body)
+  const codes: string[] = []
+  own.on('failed', ({ error }) => codes.push(error.code))
+  lab.failedOutboxAppends = 1
+  const appended = own.append('content', kind, body)
+  await rejects(own.flush(), 'DISK_FULL')
+  assert.is(lab.takenBlocks, 2)
+  assert.is(lab.blocksOf('content').length, 1, 'nobody sees it')
+  assert.is(lab.reopenings, 0, 'the store is sound')
+  await own.flush()
+  await settle([appended])
+  assert.equal(codes, ['DISK_FULL'])
+  lab.holdsWhatTheOutboxHas()
+})
+
+test('an entry that only the store has after a crash is made durable and stays', async () => {
+  const lab = new Lab()
+  {
+    await using own = await lab.open()
+    for (let i = 0; i < 3; i++) await own.append('content', kind, body)
+  }
+  const blocks = lab.blocksOf('content').slice()
+  lab.loseFromOutbox(2)
+  assert.is(lab.syncs, 0)
+  await using own = await lab.open()
+  assert.is(lab.syncs, 1)
+  assert.not(own.isBehind)
+  const { from } = await own.append('content', kind, body)
+  assert.is(from, 3)
+  assert.equal(lab.blocksOf('content').slice(0, 3), blocks)
+})
+
 test.run()
 
 /** Resolves when all have; what is not to come in time fails. */
@@ -165,8 +228,13 @@ class Lab {
   /** Blocks that the content log will have lost. */
   lostAtReopening = 0
   failedTrims = 0
+  failedOutboxAppends = 0
   reopenings = 0
   trims = 0
+  syncs = 0
+  isOutboxWaiting = false
+  #outboxHeld: Promise<void> = Promise.resolve()
+  releaseOutbox: () => void = () => {}
   readonly #logs: Record<OwnCore, FakeLog>
   #records: OutboxRecord[] = []
   readonly #timers = new Set<() => void>()
@@ -193,7 +261,7 @@ class Lab {
         this.whenSeen(++this.#seen)
         return { deps: [], cut: new Map() }
       },
-      sync: async () => {},
+      sync: async () => void this.syncs++,
       assertRoom: async () => {},
       reopenStore: async () => this.reopen()
     })
@@ -211,6 +279,21 @@ class Lab {
     this.lose('content', this.lostAtReopening)
     this.lostAtReopening = 0
     for (const log of Object.values(this.#logs)) log.progress()
+  }
+
+  /** What comes to the outbox is not durable before `releaseOutbox`. */
+  holdOutbox(): void {
+    this.#outboxHeld = new Promise((resolve) => (this.releaseOutbox = resolve))
+  }
+
+  /** Blocks that came to the store, whether anyone sees them or not. */
+  get takenBlocks(): number {
+    return this.#logs.control.taken + this.#logs.content.taken
+  }
+
+  /** The outbox never got that block of the content log. */
+  loseFromOutbox(index: number): void {
+    this.#records = this.#records.filter((record) => record.kind !== 1 || record.index !== index)
   }
 
   lose(core: OwnCore, count: number): void {
@@ -274,6 +357,13 @@ class Lab {
     return {
       read: async () => this.#records,
       append: async (records) => {
+        this.isOutboxWaiting = true
+        await this.#outboxHeld
+        this.isOutboxWaiting = false
+        if (this.failedOutboxAppends > 0) {
+          this.failedOutboxAppends--
+          throw new SkeinError('DISK_FULL', 'No room in the outbox')
+        }
         this.#records.push(...records)
         for (const { bytes } of records) byteLength += bytes.length
       },
@@ -299,6 +389,7 @@ class FakeLog extends Emitter<LogEvents> {
   readonly name: Log['name']
   readonly id: string
   readonly blocks: (Uint8Array | undefined)[] = []
+  taken = 0
   readonly #refuses: () => boolean
 
   constructor(core: Log['name']['core'], refuses: () => boolean) {
@@ -321,8 +412,10 @@ class FakeLog extends Emitter<LogEvents> {
     return this.blocks[index] ?? null
   }
 
-  async append(blocks: Uint8Array[]): Promise<void> {
+  async append(blocks: Uint8Array[], durable: Promise<void>): Promise<void> {
     if (this.#refuses()) throw new SkeinError('DISK_FULL', 'The store takes no more')
+    this.taken += blocks.length
+    await durable
     this.blocks.push(...blocks)
     this.progress()
   }
@@ -330,8 +423,6 @@ class FakeLog extends Emitter<LogEvents> {
   progress(): void {
     this.emit('progress', {})
   }
-
-  push(): void {}
 
   download(): void {}
 }
