@@ -123,11 +123,7 @@ test('megabytes that have little in common take a bounded time', () => {
   assert.is(applyReplacements(before, diffText(before, after)), after)
   const oneLine = before.replaceAll('\n', ' ')
   const edited =
-    oneLine.slice(0, 1_000) +
-    'XX' +
-    oneLine.slice(1_000, 700_000) +
-    'YY' +
-    oneLine.slice(700_004)
+    oneLine.slice(0, 1_000) + 'XX' + oneLine.slice(1_000, 700_000) + 'YY' + oneLine.slice(700_004)
   assert.is(applyReplacements(oneLine, diffText(oneLine, edited)), edited)
   assert.ok(costOf(diffText(oneLine, edited)) < 100)
 })

@@ -452,11 +452,11 @@ export class FileMerge {
     base: Version | null
   ): Promise<void> {
     const { index } = this.#options
-    const { doc } = document
-    const text = doc.getText(textName)
     const replacements = base && diffText(base.text, saved.text)
     const { hash, signature, aside } = saved
     for (;;) {
+      const { doc } = document
+      const text = doc.getText(textName)
       const at = { client: doc.clientID, clock: Y.getState(doc.store, doc.clientID) }
       const plan = planFor(text, base, replacements, saved.text, at)
       const number = record.nextVersion++
@@ -467,7 +467,10 @@ export class FileMerge {
       record.intent = { kind: 'import', version: number, signature, ...at, inserted, aside }
       await index.put(record, { versions: [{ number, ...version }], durably: true })
       // Meanwhile something may have come: the plan must be the one that stands in the index.
-      const isCurrent = doc.clientID === at.client && Y.getState(doc.store, at.client) === at.clock
+      const isCurrent =
+        document.doc === doc &&
+        doc.clientID === at.client &&
+        Y.getState(doc.store, at.client) === at.clock
       const now = isCurrent ? planFor(text, base, replacements, saved.text, at) : null
       if (now === null || !sameRuns(now.result, plan.result)) continue
       doc.transact(() => carryOut(text, now), this)

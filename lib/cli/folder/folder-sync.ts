@@ -231,6 +231,11 @@ export class FolderSync extends Emitter<FolderSyncEvents> {
     document.doc.on('update', onUpdate)
     this.#detach.push(() => document.doc.off('update', onUpdate))
     this.#detach.push(
+      document.on('reset', ({ doc }) => {
+        tree.bind(doc)
+        doc.on('update', onUpdate)
+        onUpdate()
+      }),
       space.on('edit', ({ name }) => {
         const id = SharedTree.fileOf(name)
         if (id === null) return
@@ -408,10 +413,15 @@ export class FolderSync extends Emitter<FolderSyncEvents> {
       this.#wake(20)
     }
     document.doc.on('update', onUpdate)
+    const stop = document.on('reset', ({ doc }) => {
+      doc.on('update', onUpdate)
+      onUpdate(new Uint8Array(), null)
+    })
     return {
       document,
       release: async () => {
         await opened.release()
+        stop()
         document.doc.off('update', onUpdate)
       }
     }

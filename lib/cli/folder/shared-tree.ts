@@ -30,20 +30,27 @@ export interface Changes {
 }
 
 export class SharedTree {
-  readonly #doc: Y.Doc
-  readonly #paths: Y.Map<unknown>
-  readonly #deleted: Y.Map<unknown>
-  readonly #folders: Y.Map<unknown>
+  #doc!: Y.Doc
+  #paths!: Y.Map<unknown>
+  #deleted!: Y.Map<unknown>
+  #folders!: Y.Map<unknown>
   readonly #device: { id: string; name: string }
   #claims: Map<string, Claim> | null = null
   #deletions: Map<string, Map<number, number>> | null = null
 
   constructor(doc: Y.Doc, device: { id: string; name: string }) {
+    this.#device = device
+    this.bind(doc)
+  }
+
+  /** Goes on with another `Y.Doc`, after the document was reset. */
+  bind(doc: Y.Doc): void {
     this.#doc = doc
     this.#paths = doc.getMap('paths')
     this.#deleted = doc.getMap('deleted')
     this.#folders = doc.getMap('folders')
-    this.#device = device
+    this.#claims = null
+    this.#deletions = null
     this.#paths.observe(() => (this.#claims = null))
     this.#deleted.observe(() => (this.#deletions = null))
   }
