@@ -5,7 +5,7 @@ declare module 'corestore' {
   import type { KeyPair, Manifest } from 'hypercore'
   export default class Corestore {
     constructor(storage: string | object, options?: { allowBackup?: boolean })
-    readonly storage: { rocks: { session(): import('./log/database.ts').KeyValueStore } }
+    readonly storage: import('hypercore-storage').default
     ready(): Promise<void>
     close(): Promise<void>
     get(options: {
@@ -97,6 +97,80 @@ declare module 'hypercore' {
   }
 }
 
+declare module 'hypercore-storage' {
+  import type { TreeNode } from 'hypercore-crypto'
+  import type { Manifest } from 'hypercore'
+  type KeyValueStore = import('./log/database.ts').KeyValueStore
+  /** A session of the database: of a column family, and of a snapshot where it began as one. */
+  interface Session extends KeyValueStore {
+    readonly defaultColumnFamily: object
+    ready(): Promise<void>
+    session(options?: { columnFamily?: object }): Session
+    snapshot(): Session
+    iterator(range: {
+      gte?: Uint8Array
+      lt?: Uint8Array
+      reverse?: boolean
+      limit?: number
+      values?: boolean
+    }): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+  }
+  /** Open for what a platform reaches into. */
+  interface DatabaseRoot extends Session {}
+  export interface StoredAuth {
+    readonly key: Uint8Array
+    readonly discoveryKey: Uint8Array
+    readonly manifest: Manifest | null
+    readonly keyPair: {
+      readonly publicKey: Uint8Array
+      readonly secretKey: Uint8Array | null
+    } | null
+  }
+  export interface StoredHead {
+    readonly fork: number
+    readonly length: number
+    readonly rootHash: Uint8Array
+    readonly signature: Uint8Array
+  }
+  export interface StoredHints {
+    readonly contiguousLength: number
+  }
+  export interface CoreReader {
+    getAuth(): Promise<StoredAuth | null>
+    getHead(): Promise<StoredHead | null>
+    getHints(): Promise<StoredHints | null>
+    getBlock(index: number): Promise<Uint8Array | null>
+    getTreeNode(index: number): Promise<TreeNode | null>
+    tryFlush(): void
+  }
+  interface Range {
+    readonly gte?: number
+    readonly lt?: number
+  }
+  /** The records of one core. */
+  export interface CoreRecords {
+    db: Session
+    read(): CoreReader
+    createBlockStream(range?: Range): AsyncIterable<{ index: number; value: Uint8Array }>
+    createTreeNodeStream(range?: Range): AsyncIterable<TreeNode>
+    createBitfieldStream(range?: Range): AsyncIterable<{ index: number; page: Uint8Array }>
+    close(): Promise<void>
+  }
+  export default class HypercoreStorage {
+    /** `path`, or an object with the database interface. */
+    constructor(path: string | object, options?: { writeBufferSize?: number; readOnly?: boolean })
+    /** The whole database, and the column family that the logs lie in. */
+    readonly rocks: DatabaseRoot
+    readonly db: Session
+    resumeCore(discoveryKey: Uint8Array): Promise<CoreRecords | null>
+    createCoreStream(): AsyncIterable<{ discoveryKey: Uint8Array }>
+    getAuth(discoveryKey: Uint8Array): Promise<StoredAuth | null>
+    /** Writes the default column family out into a table. */
+    flush(): Promise<void>
+    close(): Promise<void>
+  }
+}
+
 declare module 'hypercore-crypto' {
   export interface TreeNode {
     readonly index: number
@@ -113,6 +187,49 @@ declare module 'hypercore-crypto' {
   }
   const crypto: HypercoreCrypto
   export default crypto
+}
+
+declare module 'hypercore/lib/verifier.js' {
+  import type { Manifest } from 'hypercore'
+  /** What is signed: a tree's hash, at a length. */
+  interface SignedTree {
+    readonly length: number
+    readonly fork: number
+    hash(): Uint8Array
+    signable(manifestHash: Uint8Array): Uint8Array
+  }
+  export default class Verifier {
+    constructor(key: Uint8Array, manifest: Manifest)
+    verify(tree: SignedTree, signature: Uint8Array): boolean
+    static manifestHash(manifest: Manifest): Uint8Array
+  }
+}
+
+declare module 'hypercore/lib/caps.js' {
+  const caps: {
+    treeSignable(
+      manifestHash: Uint8Array,
+      treeHash: Uint8Array,
+      length: number,
+      fork: number
+    ): Uint8Array
+  }
+  export default caps
+}
+
+declare module 'flat-tree' {
+  const flat: {
+    /** The roots of a tree of that many blocks, doubled. */
+    fullRoots(index: number): number[]
+    children(index: number): [number, number] | null
+    parent(index: number): number
+    sibling(index: number): number
+    leftSpan(index: number): number
+    rightSpan(index: number): number
+    depth(index: number): number
+    index(depth: number, offset: number): number
+  }
+  export default flat
 }
 
 declare module 'protomux' {

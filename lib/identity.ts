@@ -15,7 +15,7 @@ import { decodeSecrets, encodeSecrets, type Secrets } from './secrets.ts'
 import { spaceIdOf } from './trust/control.ts'
 
 /** In the store's database, beside the views: the public key of the device that it belongs to. */
-const ownerKey = new TextEncoder().encode('owner')
+export const ownerKey = new TextEncoder().encode('owner')
 const storeGone = 'This device’s store is gone and its keys are there'
 
 /**

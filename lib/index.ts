@@ -17,6 +17,14 @@ export {
   type Seen
 } from './inspect/history.ts'
 export { type EntryDetails } from './inspect/entry-details.ts'
+export {
+  type Problem,
+  type ProblemCode,
+  type VerifyOptions,
+  type VerifyProgress,
+  type VerifySummary
+} from './inspect/problem.ts'
+export { type Verification } from './inspect/verify.ts'
 export { type EditSummary } from './inspect/edit-summary.ts'
 export { type ControlSummary } from './inspect/control-summary.ts'
 export { type CoreName, type LogId } from './log/entry.ts'
@@ -25,10 +33,12 @@ export { type GrantedRole, type Role } from './trust/control.ts'
 export { type DeviceId } from './trust/members.ts'
 export {
   type Clock,
+  type FileFault,
   type Outbox,
   type OutboxRecord,
   type Platform,
-  type Storage
+  type Storage,
+  type StorageImage
 } from './platform.ts'
 export { type Connection, type DeviceKeys, type SecureStream, type Transport } from './transport.ts'
 export { secureStream, type ByteStream, type SecureStreamOptions } from './secure-stream.ts'

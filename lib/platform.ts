@@ -12,6 +12,11 @@ export interface Platform {
    * Fails with `STORAGE_LOCKED` (naming the holder), `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED`.
    */
   openStorage(location: string): Promise<Storage>
+  /**
+   * Opens a device's storage for looking at: nothing in it is changed. Fails with `STORAGE_LOCKED`, and with
+   * `STORAGE_FAILED` where there is none. Where a platform lacks this, only what is open can be checked.
+   */
+  openImage?(location: string): Promise<StorageImage>
 }
 
 export interface Clock {
@@ -76,4 +81,25 @@ export interface OutboxRecord {
   /** A whole number; meaning is the caller's (a block's index). */
   readonly index: number
   readonly bytes: Uint8Array
+}
+
+/** One device's storage as it lies there, held under its lock until closed. */
+export interface StorageImage {
+  /** What hypercore-storage has, to be opened for reading only: a new one at each reading. */
+  readonly store: object
+  readSecrets(): Promise<Uint8Array | null>
+  /** The names of the outboxes. */
+  outboxes(): Promise<string[]>
+  /** The records that an opening would read, and what is wrong with the files. */
+  readOutbox(name: string): Promise<{ records: OutboxRecord[]; faults: FileFault[] }>
+  /** Damage to files of the store that the database itself would not tell of. */
+  fileFaults(): Promise<FileFault[]>
+  /** Releases the lock. */
+  close(): Promise<void>
+}
+
+export interface FileFault {
+  /** Within the device's storage. */
+  readonly file: string
+  readonly message: string
 }

@@ -8,6 +8,8 @@ import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
 import { SkeinError, throwIfAborted, type ErrorCode } from './errors.ts'
 import { Emitter } from './events.ts'
 import { identify } from './identity.ts'
+import type { VerifyOptions } from './inspect/problem.ts'
+import { verifyImage, type Verification } from './inspect/verify.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
@@ -124,6 +126,33 @@ export class Skein extends Emitter<SkeinEvents> {
   get name(): string {
     this.#assertReady()
     return this.#secrets.name
+  }
+
+  /**
+   * Verifies a device's storage that nobody has open: keys, outboxes, every record of every log, every entry, the views.
+   * Yields what is wrong and where as it is found, and returns what was looked at; changes nothing, whatever it finds.
+   * `space` picks one by its id. Of a device that is open, `Space.verify` does the same for a space. Fails with
+   * `STORAGE_LOCKED`, with `STORAGE_FAILED` where there is no device, and as the signal says.
+   */
+  static async *verify({
+    storage,
+    platform = defaultPlatform,
+    space,
+    ...options
+  }: VerifyOptions & {
+    readonly storage: string
+    readonly platform?: Platform
+    readonly space?: string
+  }): Verification {
+    if (platform.openImage === undefined) {
+      throw new SkeinError('STORAGE_FAILED', 'This platform can check only what is open')
+    }
+    const image = await platform.openImage(storage)
+    try {
+      return yield* verifyImage(image, { ...options, only: space })
+    } finally {
+      await image.close()
+    }
   }
 
   /** Devices that are connected, whatever spaces they have in common with this one. */

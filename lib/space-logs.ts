@@ -64,8 +64,8 @@ export class SpaceLogs {
     const { device, platform } = options.context
     this.#me = toHex(device.publicKey)
     this.feed = new Feed({
-      keyOf: (log, keyId) => this.#keyOf(log, keyId),
-      gate: (author, log, from) => this.#gate(author, log, from),
+      keyOf: (log, keyId) => blockKeyOf(options.control, log.name, keyId),
+      gate: (_author, log, from) => gateAt(options.control, log.name, from),
       deliver: options.onDelivered,
       onPassedOver: options.onPassedOver,
       onInvalid: (author, _log, _seq, error) => options.onInvalid(author, error),
@@ -213,24 +213,6 @@ export class SpaceLogs {
     this.#options.onCaughtUp()
   }
 
-  #gate(device: DeviceId, log: Log, from: number): Gate {
-    if (log.name.core === 'control') return 'deliver'
-    const member = this.#options.control.members.get(device)
-    if (member === undefined) return 'wait'
-    if (mayWrite(roleAtContent(member, 0, from))) return 'deliver'
-    return isPassedOver(member, 0, from) ? 'skip' : 'wait'
-  }
-
-  #keyOf(log: Log, keyId: Uint8Array): Uint8Array | null {
-    const { ring } = this.#options.control
-    if (log.name.core !== 'control') return ring.epochKey(keyId)
-    if (equalBytes(keyId, keyIdOf(ring.spaceKey))) return ring.spaceKey
-    throw new SkeinError(
-      'BAD_SEAL',
-      'A control block is sealed under another key than the space key'
-    )
-  }
-
   #keyFor(core: OwnCore): Uint8Array {
     const { control } = this.#options
     if (core === 'control') return control.ring.spaceKey
@@ -242,4 +224,27 @@ export class SpaceLogs {
   #nameOf(device: Uint8Array, core: CoreName): LogName {
     return { space: this.#options.control.ring.space, device, core }
   }
+}
+
+/** May an entry at that place of a log be delivered, by the control entries that are here? */
+export function gateAt({ members }: ControlState, { core, device }: LogName, from: number): Gate {
+  if (core === 'control') return 'deliver'
+  const member = members.get(toHex(device))
+  if (member === undefined) return 'wait'
+  if (mayWrite(roleAtContent(member, 0, from))) return 'deliver'
+  return isPassedOver(member, 0, from) ? 'skip' : 'wait'
+}
+
+/**
+ * The key of that name, which a block of this log is sealed under; null while it is not here. Fails with `BAD_SEAL` for
+ * one that can never be right.
+ */
+export function blockKeyOf(
+  { ring }: ControlState,
+  { core }: LogName,
+  keyId: Uint8Array
+): Uint8Array | null {
+  if (core !== 'control') return ring.epochKey(keyId)
+  if (equalBytes(keyId, keyIdOf(ring.spaceKey))) return ring.spaceKey
+  throw new SkeinError('BAD_SEAL', 'A control block is sealed under another key than the space key')
 }

@@ -15,6 +15,8 @@ import {
   type HistoryEntry,
   type HistoryOptions
 } from './inspect/history.ts'
+import type { VerifyOptions } from './inspect/problem.ts'
+import { verifyOpenSpace, type Verification } from './inspect/verify.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { kinds } from './log/entry.ts'
 import type { Delivered, EntryRef } from './log/feed.ts'
@@ -81,6 +83,7 @@ export class Space extends Emitter<SpaceEvents> {
   /** The hash of the space's genesis, in hex. */
   readonly id: string
   readonly #context: SpaceContext
+  readonly #genesis: Uint8Array
   readonly #control: ControlState
   readonly #views: ViewStore
   readonly #viewFlush: ViewFlush
@@ -99,6 +102,7 @@ export class Space extends Emitter<SpaceEvents> {
     super()
     this.id = toHex(id)
     this.#context = context
+    this.#genesis = genesis
     this.#me = toHex(context.device.publicKey)
     const ring = new KeyRing(id, spaceKey)
     this.#control = new ControlState(genesis, ring, context.device.publicKey, context.box)
@@ -354,6 +358,19 @@ export class Space extends Emitter<SpaceEvents> {
   async entry(address: string): Promise<EntryDetails> {
     await this.ready()
     return entryDetailsOf(this.#historyContext(), address)
+  }
+
+  /**
+   * Verifies what this device has of the space, as it lies in the store at this moment: every record of every log, every
+   * entry, the outbox, the views. See `Skein.verify`, which also looks at the files beneath.
+   */
+  async *verify(options: VerifyOptions = {}): Verification {
+    await this.ready()
+    const { store, device, box } = this.#context
+    const { spaceKey, space: id } = this.#control.ring
+    const identity = { id, spaceKey, genesis: this.#genesis, device, box }
+    const outbox = await this.#logs.ownLog.outboxRecords()
+    return yield* verifyOpenSpace(store.image(), identity, outbox, options)
   }
 
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */

@@ -5,14 +5,19 @@ declare module 'fs-native-extensions' {
   export function tryLock(descriptor: number, offset?: number, length?: number): boolean
 }
 
+declare module 'device-file' {
+  export default class DeviceFile {
+    constructor(path: string, options: { lock: boolean })
+    ready(): Promise<void>
+    close(): Promise<void>
+    /** False where the file is not the one that was made there, unchanged. */
+    static validate(path: string, data: object): Promise<boolean>
+  }
+}
+
+// The rest of it is declared in `lib/holepunch.d.ts`.
 declare module 'hypercore-storage' {
-  export default class HypercoreStorage {
-    /** `path`, or an object with the database interface. */
-    constructor(path: string | object, options?: { writeBufferSize: number })
-    /** Writes the default column family out into a table. */
-    flush(): Promise<void>
-    /** The whole database, and the column family that the logs lie in. */
-    readonly rocks: { readonly _state: import('./recent-writes.ts').DatabaseState }
-    readonly db: { readonly defaultColumnFamily: object }
+  interface DatabaseRoot {
+    readonly _state: import('./recent-writes.ts').DatabaseState
   }
 }

@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto'
 import type { Clock, Platform } from '../../lib/platform.ts'
 import { openFolder } from './folder.ts'
+import { openFolderImage } from './folder-image.ts'
 
 /** Node's timers take no more: a longer delay would fire at once. */
 const longestTimerMs = 2 ** 31 - 1
@@ -28,5 +29,6 @@ const randomBytes = (length: number) => randomFillSync(new Uint8Array(length))
 export const platform: Platform = {
   clock,
   randomBytes,
-  openStorage: (location) => openFolder(location, { randomBytes })
+  openStorage: (location) => openFolder(location, { randomBytes }),
+  openImage: openFolderImage
 }

@@ -166,6 +166,11 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return this.#lacks('control') || this.#lacks('content')
   }
 
+  /** What the outbox holds now, for whoever checks it. */
+  outboxRecords(): Promise<OutboxRecord[]> {
+    return this.#options.outbox.read()
+  }
+
   get isIdle(): boolean {
     return this.#queue.length === 0 && this.#group === null
   }
@@ -500,4 +505,38 @@ export function behindError(): SkeinError {
 
 function forkedError(core: OwnCore, index: number): SkeinError {
   return new SkeinError('LOG_FORKED', `The ${core} log has another block ${index} than was written`)
+}
+
+/** What the records of an outbox say, for whoever checks them against the logs. */
+export interface OutboxContent {
+  readonly control: KnownOfLog
+  readonly content: KnownOfLog
+  /** Records that mean nothing. */
+  readonly faults: readonly string[]
+}
+
+interface KnownOfLog {
+  /** The length that the store is known to have had durably. */
+  readonly watermark: number
+  readonly blocks: ReadonlyMap<number, Uint8Array>
+}
+
+export function readOutboxRecords(records: readonly OutboxRecord[]): OutboxContent {
+  const watermarks = { control: 0, content: 0 }
+  const blocks = { control: new Map<number, Uint8Array>(), content: new Map<number, Uint8Array>() }
+  const faults: string[] = []
+  for (const { kind, index, bytes } of records) {
+    if (kind === recordKinds.control) blocks.control.set(index, bytes)
+    else if (kind === recordKinds.content) blocks.content.set(index, bytes)
+    else if (kind === recordKinds.watermark && index <= 1) {
+      const core = index === 0 ? 'control' : 'content'
+      const length = decoding.readVarUint(decoding.createDecoder(bytes))
+      watermarks[core] = Math.max(watermarks[core], length)
+    } else if (kind !== recordKinds.session) faults.push(`it has a record of unknown kind ${kind}`)
+  }
+  return {
+    control: { watermark: watermarks.control, blocks: blocks.control },
+    content: { watermark: watermarks.content, blocks: blocks.content },
+    faults
+  }
 }

@@ -8,6 +8,7 @@
 import Corestore from 'corestore'
 import Hypercore from 'hypercore'
 import type { Manifest } from 'hypercore'
+import type HypercoreStorage from 'hypercore-storage'
 import { toHex } from '../bytes.ts'
 import { hash } from '../crypto.ts'
 import { SkeinError, storageError } from '../errors.ts'
@@ -360,6 +361,12 @@ export class LogStore {
   async closeLog(log: Log): Promise<void> {
     this.#logsById.delete(log.id)
     await log.close()
+  }
+
+  /** What the logs lie in, for whoever checks it record by record: see `store-image.ts`. */
+  image(): HypercoreStorage {
+    if (this.#corestore === null) throw this.#whyClosed ?? closedError()
+    return this.#corestore.storage
   }
 
   /** False before `ready`, after `close`, and where opening it again has failed so far. */
