@@ -41,7 +41,7 @@ export type Report =
   /** A folder has been taken, and opening goes on. */
   | { kind: 'opening' }
   /** It is open; what is in the documents. */
-  | { kind: 'open'; texts: Record<string, string>; readOnly: boolean }
+  | { kind: 'open'; id: string; spaces: number; texts: Record<string, string>; readOnly: boolean }
   | { kind: 'invite'; invite: string }
   | { kind: 'texts'; texts: Record<string, string> }
   | { kind: 'saved'; document: string; token: string }
@@ -251,6 +251,8 @@ async function run(options: DeviceOptions): Promise<void> {
   const space = skein.spaces()[0]
   await report({
     kind: 'open',
+    id: skein.id,
+    spaces: skein.spaces().length,
     texts: space === undefined ? {} : await texts(space),
     readOnly: space?.readOnly ?? false
   })

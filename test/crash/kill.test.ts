@@ -35,7 +35,7 @@ test('every acknowledged edit survives kill -9 at any moment, and no log forks',
     name: 'bob',
     transports: [hyperswarm({ bootstrap })]
   })
-  await alice.open()
+  const { id } = await alice.open()
   await alice.ask({ do: 'create' }, 'done')
   const { invite } = await alice.ask({ do: 'invite' }, 'invite')
   await bob.ready()
@@ -62,7 +62,9 @@ test('every acknowledged edit survives kill -9 at any moment, and no log forks',
       await after(choose() * 150)
       await alice.kill()
     }
-    const { texts, readOnly } = await alice.open()
+    const { texts, readOnly, ...opened } = await alice.open()
+    // Another device, or none of its spaces: then the folder is not the one it was.
+    assert.equal(opened, { kind: 'open', id, spaces: 1 }, `after cycle ${cycle}: ${alice.failures}`)
     assert.equal(acknowledged.faultsIn(texts), [], `after cycle ${cycle}`)
     assert.not(readOnly)
     const wanted = acknowledged.count + Math.floor(1 + choose() * 300)
