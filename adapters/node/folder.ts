@@ -11,6 +11,7 @@ import { join, resolve } from 'node:path'
 import HypercoreStorage from 'hypercore-storage'
 import { damagedError, SkeinError } from '../../lib/errors.ts'
 import type { Outbox, Storage } from '../../lib/platform.ts'
+import { DeviceFile } from './device-file.ts'
 import { makeFolder, nodeDisk, type Disk } from './disk.ts'
 import { Lock } from './lock.ts'
 import { FileOutbox } from './outbox.ts'
@@ -64,6 +65,7 @@ class Folder implements Storage {
   readonly #secrets: string
   readonly #outboxes: string
   readonly #reserve: Reserve
+  readonly #deviceFile: DeviceFile
   readonly #writeAhead: WriteAhead
   readonly #openOutboxesByName = new Map<string, FileOutbox | null>()
   readonly #tasks = new Set<Promise<unknown>>()
@@ -79,13 +81,14 @@ class Folder implements Storage {
     this.#secrets = join(path, 'secrets')
     this.#outboxes = join(path, 'outbox')
     this.#reserve = new Reserve(disk, join(path, 'reserve'), randomBytes)
+    this.#deviceFile = new DeviceFile(disk, this.#store)
     this.#writeAhead = new WriteAhead(disk, this.#store)
   }
 
   async ready(): Promise<void> {
     await makeFolder(this.#disk, this.#store)
     await makeFolder(this.#disk, this.#outboxes)
-    await this.#clearUnfinished()
+    await this.#deviceFile.prepare()
     try {
       await this.#reserve.hold(reserveBytes)
     } catch (error) {
@@ -141,6 +144,7 @@ class Folder implements Storage {
 
   sync(): Promise<void> {
     return this.#whileOpen(async () => {
+      await this.#deviceFile.confirm()
       await this.#writeAhead.sync()
       this.#letGoOfWriteAhead()
     })
@@ -186,16 +190,6 @@ class Folder implements Storage {
       throw new TypeError(`An outbox's name has letters, digits and -, not ${JSON.stringify(name)}`)
     }
     if (this.#openOutboxesByName.has(name)) throw new TypeError(`The outbox ${name} is open`)
-  }
-
-  /**
-   * Corestore begins with a file that it writes in place: killed while it does, it would refuse it ever after. Where
-   * there is no database yet nothing is lost with that file.
-   */
-  async #clearUnfinished(): Promise<void> {
-    const names = await this.#disk.list(join(this.#store, 'db'))
-    if (names.some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.\w+)$/.test(name))) return
-    await this.#disk.remove(join(this.#store, 'CORESTORE'))
   }
 
   async #whileOpen<T>(task: () => Promise<T>): Promise<T> {

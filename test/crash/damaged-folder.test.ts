@@ -9,11 +9,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  utimesSync,
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
+import Corestore from 'corestore'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { platform } from '../../adapters/node/platform.ts'
 import { Skein, SkeinError, type SkeinOptions } from '../../lib/index.ts'
 import { random, scratch, seedOf } from './lab.ts'
 
@@ -122,6 +125,26 @@ test('a store that was never finished is made anew', async () => {
     await using skein = new Skein({ storage: folder.path, name: 'alice' })
     await skein.createSpace({ name: 'Notes' })
   }
+})
+
+test('a store that was slow in the making opens again', async () => {
+  using folder = scratch('damaged')
+  const openOnce = async (isSlow: boolean): Promise<void> => {
+    const storage = await platform.openStorage(folder.path)
+    const corestore = new Corestore(storage.corestore)
+    try {
+      await corestore.ready()
+      // Corestore refuses this file where it was written 5 s after the time that stands in it.
+      const later = Date.now() / 1_000 + 60
+      if (isSlow) utimesSync(join(folder.path, 'store', 'CORESTORE'), later, later)
+      await storage.sync()
+    } finally {
+      await corestore.close()
+      await storage.close()
+    }
+  }
+  await openOnce(true)
+  await openOnce(false)
 })
 
 test('a folder whose device never had a space may lose its store', async () => {
