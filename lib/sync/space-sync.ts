@@ -15,6 +15,9 @@ import { SpaceChannel, type Presence } from './space-channel.ts'
 /** How often to look, while something is lacking, whether it still comes. */
 const stallCheckMs = 1_000
 
+/** So many looks in a row at which something is lacking and nothing at all has come: a connection is begun anew. */
+const stuckLooks = 15
+
 const retryMs = 1_000
 
 export interface SpaceSyncOptions {
@@ -51,6 +54,8 @@ export class SpaceSync {
   #isStoreFailing = false
   #isStopped = false
   #cancelStallCheck: (() => void) | null = null
+  /** Blocks that were here at the last look for what is lacking, and how often in a row it was so. */
+  #looks = { blocks: 0, same: 0 }
 
   constructor(options: SpaceSyncOptions) {
     this.#options = options
@@ -248,6 +253,7 @@ export class SpaceSync {
   }
 
   async #checkStall(): Promise<void> {
+    this.#letGoWhereStuck()
     const stalled = this.#options.feed.logs.filter((log) => log.isStalled)
     if (stalled.length === 0 || this.#isStoreFailing) return
     try {
@@ -261,6 +267,25 @@ export class SpaceSync {
     for (const { connection } of this.#admitted()) {
       if (stalled.some((log) => log.isStalledOn(connection.mux))) connection.close()
     }
+  }
+
+  /**
+   * Where a peer has blocks that do not come, though nothing else is under way either (seen with some hundred devices on
+   * a busy machine: neither side's hypercore knew of the other's lack), what they know of each other is told anew by
+   * a new connection: to one peer at a time.
+   */
+  #letGoWhereStuck(): void {
+    const { logs } = this.#options.feed
+    const blocks = logs.reduce((sum, log) => sum + log.contiguousLength, 0)
+    this.#looks = { blocks, same: this.#looks.blocks === blocks ? this.#looks.same + 1 : 0 }
+    if (this.#looks.same < stuckLooks || this.#isStoreFailing) return
+    this.#looks.same = 0
+    const lacks = [...this.#claimsByChannel].map(([channel, claims]) => {
+      const count = logs.filter((log) => (claims.get(log.id) ?? 0) > log.contiguousLength).length
+      return { channel, count }
+    })
+    const most = lacks.sort((a, b) => b.count - a.count)[0]
+    if (most !== undefined && most.count > 0) most.channel.connection.close()
   }
 
   #isAllHere(): boolean {
