@@ -37,6 +37,8 @@ const steps = [
 /** A process of its own for each device, up to so many; beyond, they share fewer. */
 const maxHosts = 16
 const sharedHosts = 4
+/** Every device keeps two logs of every device: the work grows with the square of their number, on one machine. */
+const maxAuthors = 40
 const standstillMs = 60_000
 
 export interface ReplayOptions {
@@ -101,6 +103,12 @@ export class Replay {
       (sum, { transactions }) => sum + transactions.length,
       0
     )
+    if (plan.authors.length > maxAuthors) {
+      throw new Error(
+        `this history has ${plan.authors.length} authors, and one machine replays at most ${maxAuthors}: ` +
+          'each is a device that keeps two logs of every other'
+      )
+    }
     this.#seat(plan.authors)
     const devices = this.rows.length
     const processes = this.#seats.length

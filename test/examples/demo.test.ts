@@ -113,6 +113,14 @@ demo('a history of more authors than processes is replayed, each on a device', a
   })
 })
 
+demo('a history of more authors than one machine bears is refused, with the reason', async () => {
+  await withHistory({ kind: 'live', authors: 60, transactions: 200 }, async (folder) => {
+    const run = new Run(['--trace', join(folder, 'history.json')])
+    assert.is(await run.ended(), 1, run.output)
+    assert.match(run.output, /✗ this history has \d+ authors, and one machine replays at most 40: /)
+  })
+})
+
 demo('a history of one author has a reader, and a wrong end of it is noticed', async () => {
   await withHistory({ kind: 'live', authors: 1, transactions: 40 }, async (folder) => {
     const run = new Run(['--trace', join(folder, 'history.json')], { SKEIN_DEMO_SPOILER: 'yes' })
