@@ -64,7 +64,11 @@ test('every acknowledged edit survives kill -9 at any moment, and no log forks',
     }
     const { texts, readOnly, ...opened } = await alice.open()
     // Another device, or none of its spaces: then the folder is not the one it was.
-    assert.equal(opened, { kind: 'open', id, spaces: 1 }, `after cycle ${cycle}: ${alice.failures}`)
+    assert.equal(
+      opened,
+      { kind: 'open', id, spaces: 1 },
+      `after cycle ${cycle}: ${alice.failures.join()}`
+    )
     assert.equal(acknowledged.faultsIn(texts), [], `after cycle ${cycle}`)
     assert.not(readOnly)
     const wanted = acknowledged.count + Math.floor(1 + choose() * 300)
