@@ -50,6 +50,12 @@ export const commands: readonly CommandEntry[] = [
     () => import('./commands/write.ts')
   ),
   entry(
+    groups.documents,
+    'folder',
+    'keep a folder of text files in step with a space',
+    () => import('./commands/folder.ts')
+  ),
+  entry(
     groups.replication,
     'sync',
     'exchange with other devices',

@@ -226,17 +226,17 @@ export class FileMerge {
 
   /**
    * Looks at what was displaced a while ago: was it what had been seen, or has somebody saved it in that moment, or written
-   * on in it since? Says which files' documents have changed.
+   * on in it since? Says which files' documents have changed. `only`: of that file, and at once.
    */
-  async lookAtDisplaced(): Promise<string[]> {
+  async lookAtDisplaced(only: string | null = null): Promise<string[]> {
     const { disk, index, now } = this.#options
     const changed: string[] = []
     for (const displaced of [...this.#displaced.values()]) {
       const { name, id, version, dueMs } = displaced
-      if (now() < dueMs) continue
+      if (only === null ? now() < dueMs : id !== only) continue
       const signature = await disk.temporarySignature(name)
       const quietMs = signature === null ? Infinity : now() - Number(signature.modifiedNs) / 1e6
-      if (quietMs >= 0 && quietMs < lingerMs / 2) {
+      if (only === null && quietMs >= 0 && quietMs < lingerMs / 2) {
         this.#displaced.set(name, { ...displaced, dueMs: now() + lingerMs })
         continue
       }
@@ -273,8 +273,7 @@ export class FileMerge {
     if (read === null) return
     const base = await index.version(id, version)
     // Of a file that is gone, as it was: there is nothing to keep.
-    if (base === null || base.hash === hashOf(read.bytes) || read.bytes.length === 0)
-      return disk.discard(name)
+    if (base?.hash === hashOf(read.bytes) || read.bytes.length === 0) return disk.discard(name)
     await this.#keepBeside(`${id.slice(0, 8)}.md`, name)
   }
 

@@ -112,6 +112,8 @@ export class FromDisk {
     if (deleted.length === 0) return
     const remove: { id: string; seen: ReadonlyMap<number, number> }[] = []
     for (const record of deleted) {
+      // What was saved while it was written last is no part of what was seen, and brings it back.
+      await merge.lookAtDisplaced(record.id)
       if (!(await isGone(this.#parts, record.id)))
         remove.push({ id: record.id, seen: await merge.seenOf(record) })
     }
