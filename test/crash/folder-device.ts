@@ -43,7 +43,8 @@ type Report =
   | { kind: 'settled' }
   | { kind: 'memory'; rss: number }
   | { kind: 'error'; message: string }
-  | { kind: 'conflict'; what: string }
+  | { kind: 'conflict'; what: string; path: string }
+  | { kind: 'change'; what: string }
 
 /** Where two devices meet: what one sends, the other gets, while they are together. */
 export class Hub implements AsyncDisposable {
@@ -153,6 +154,8 @@ export class FolderProcess implements AsyncDisposable {
   readonly options: FolderDeviceOptions
   readonly errors: string[] = []
   readonly conflicts = new Map<string, number>()
+  /** What it told, as it came. */
+  onTold: (what: string) => void = () => {}
   readonly #listeners = new Set<(report: Report) => void>()
   #child: ChildProcess | null = null
   #exit: Promise<unknown> = Promise.resolve()
@@ -167,8 +170,11 @@ export class FolderProcess implements AsyncDisposable {
     this.#exit = new Promise((resolve) => child.once('close', resolve))
     child.on('message', (report: Report) => {
       if (report.kind === 'error') this.errors.push(report.message)
-      if (report.kind === 'conflict')
+      if (report.kind === 'conflict') {
         this.conflicts.set(report.what, (this.conflicts.get(report.what) ?? 0) + 1)
+        this.onTold(`conflict: ${report.what} ${report.path}`)
+      }
+      if (report.kind === 'change') this.onTold(report.what)
       for (const listener of [...this.#listeners]) listener(report)
     })
     child.once('exit', (code) => {
@@ -245,7 +251,10 @@ async function run(options: FolderDeviceOptions): Promise<void> {
     sync = new FolderSync({ space, folder: options.folder, settleMs: 20, graceMs: 250 })
     sync.on('error', ({ path, error }) => fail(new Error(`${path}`, { cause: error.stack })))
     sync.on('stopped', ({ error }) => fail(error))
-    sync.on('conflict', ({ kind }) => report({ kind: 'conflict', what: kind }))
+    sync.on('conflict', ({ kind, path }) => report({ kind: 'conflict', what: kind, path }))
+    sync.on('change', ({ direction, kind, path, from = '' }) =>
+      report({ kind: 'change', what: `${direction} ${kind} ${from} ${path}` })
+    )
     await sync.ready()
   }
   const handle = async (request: Request): Promise<void> => {

@@ -6,7 +6,8 @@
  *   FOLDER_OPERATIONS=10000 TEST_DEADLINE_MS=3600000 npm test -- crash/folder     the long form; 300 operations otherwise
  *   SEED=…                                                                        repeats a run's choices
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -51,49 +52,58 @@ test('folders end equal, and no saved word is lost, whatever happens between', a
   const isRunning = new Map(devices.map((one) => [one, true]))
   const counts = { operations: 0, kills: 0, partitions: 0 }
   const log: string[] = []
+  for (const device of devices)
+    device.onTold = (what) => log.push(`    (${device.options.name} tells: ${what})`)
   let done = 0
-  while (done < operations) {
-    const until = Math.min(operations, done + stretch)
-    let isApart = false
-    for (; done < until; done++) {
-      const who = choose() < 0.5 ? 0 : 1
-      const what = users[who]!.act()
-      if (!what.startsWith('not done')) counts.operations++
-      log.push(`${devices[who]!.options.name}: ${what}`)
-      if (choose() < 0.6) await after(choose() * 40)
-      if (choose() < 0.03) {
-        isApart = !isApart
-        if (isApart) hub.part()
-        else hub.heal()
-        if (isApart) counts.partitions++
-        log.push(isApart ? 'apart' : 'together')
-      }
-      for (const device of devices) {
-        const running = isRunning.get(device)
-        if (running === true && choose() < 0.012) {
-          await device.kill()
-          isRunning.set(device, false)
-          counts.kills++
-          log.push(`${device.options.name} is killed`)
-        } else if (running === false && choose() < 0.1) {
-          await device.open()
-          isRunning.set(device, true)
-          log.push(`${device.options.name} is back`)
+  try {
+    while (done < operations) {
+      const until = Math.min(operations, done + stretch)
+      let isApart = false
+      for (; done < until; done++) {
+        const who = choose() < 0.5 ? 0 : 1
+        const what = users[who]!.act()
+        if (!what.startsWith('not done')) counts.operations++
+        log.push(`${devices[who]!.options.name}: ${what}`)
+        if (choose() < 0.6) await after(choose() * 40)
+        if (choose() < 0.03) {
+          isApart = !isApart
+          if (isApart) hub.part()
+          else hub.heal()
+          if (isApart) counts.partitions++
+          log.push(isApart ? 'apart' : 'together')
+        }
+        for (const device of devices) {
+          const running = isRunning.get(device)
+          if (running === true && choose() < 0.012) {
+            await device.kill()
+            isRunning.set(device, false)
+            counts.kills++
+            log.push(`${device.options.name} is killed`)
+          } else if (running === false && choose() < 0.1) {
+            await device.open()
+            isRunning.set(device, true)
+            log.push(`${device.options.name} is back`)
+          }
         }
       }
+      hub.heal()
+      for (const device of devices) {
+        if (isRunning.get(device) === false) await device.open()
+        isRunning.set(device, true)
+      }
+      const contents = await whenEqual(devices)
+      const found = new Set(Object.values(contents).flatMap((text) => Words.in(text ?? '')))
+      const lost = [...words.saved].filter(([word]) => !found.has(word) && !words.taken.has(word))
+      assert.equal(lost, [])
+      assert.not.ok(Object.values(contents).some((text) => text?.includes('\ufffd')))
+      assert.equal([...alice.errors, ...bob.errors], [])
+      log.push('— equal —')
     }
-    hub.heal()
-    for (const device of devices) {
-      if (isRunning.get(device) === false) await device.open()
-      isRunning.set(device, true)
-    }
-    const contents = await whenEqual(devices, log)
-    const found = new Set(Object.values(contents).flatMap((text) => Words.in(text ?? '')))
-    const lost = [...words.saved].filter(([word]) => !found.has(word) && !words.taken.has(word))
-    assert.equal(lost, [], `lost; the last of what happened:\n${tail(log, lost)}`)
-    assert.not.ok(Object.values(contents).some((text) => text?.includes('\ufffd')))
-    assert.equal([...alice.errors, ...bob.errors], [])
-    log.push('— equal —')
+  } catch (error) {
+    const file = join(tmpdir(), `folder-${process.pid}.log`)
+    writeFileSync(file, log.join('\n'))
+    console.log(`what happened is in ${file}`)
+    throw error
   }
   const conflicts = [...new Set(devices.flatMap((one) => [...one.conflicts.keys()]))].map(
     (kind) => `${kind} ${devices.reduce((sum, one) => sum + (one.conflicts.get(kind) ?? 0), 0)}`
@@ -110,8 +120,7 @@ test.run()
 
 /** The folders once they are equal, and stay so when nothing is left to do. */
 async function whenEqual(
-  devices: readonly FolderProcess[],
-  log: readonly string[]
+  devices: readonly FolderProcess[]
 ): Promise<Record<string, string | null>> {
   const startedAt = performance.now()
   let all: Record<string, string | null>[] = []
@@ -130,9 +139,7 @@ async function whenEqual(
     .filter((path) => a[path] !== b[path])
     .map((path) => `${path}: ${JSON.stringify(a[path])} / ${JSON.stringify(b[path])}`)
   const errors = devices.flatMap((one) => one.errors)
-  throw new Error(
-    `The folders are not equal:\n${differing.join('\n')}\n${errors.join('\n')}\n${log.slice(-150).join('\n')}`
-  )
+  throw new Error(`The folders are not equal:\n${differing.join('\n')}\n${errors.join('\n')}`)
 }
 
 /** By path, what is in a folder; of a folder, null. Without what editors leave. */
@@ -147,11 +154,6 @@ function contentsOf(folder: string): Record<string, string | null> {
       entry.isFile() ? readFileSync(join(folder, path), 'utf8') : null
     ])
   )
-}
-
-function tail(log: readonly string[], lost: readonly (readonly [string, string])[]): string {
-  const about = log.filter((line) => lost.some(([word]) => line.includes(word)))
-  return `${about.join('\n')}\n…\n${log.slice(-200).join('\n')}`
 }
 
 /** The moments of kills and of what people do are the one thing here that is a matter of time. */

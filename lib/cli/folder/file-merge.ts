@@ -25,7 +25,7 @@ import type { DocumentsCache } from './documents-cache.ts'
 import type { FileRecord, LocalIndex, Version } from './local-index.ts'
 import { distinctName } from './path-names.ts'
 import { SharedTree, textName } from './shared-tree.ts'
-import { costOf, diffText, type Replacement } from './text-diff.ts'
+import { costOf, diffText, likeness, type Replacement } from './text-diff.ts'
 import { bytesOf, textOf } from './text-file.ts'
 
 /** For how long after it was overwritten a text may still come back from an editor that has not noticed. */
@@ -93,7 +93,8 @@ export class FileMerge {
       editCount: -1,
       echo: null,
       frozen: null,
-      intent: null
+      intent: null,
+      former: null
     }
   }
 
@@ -142,14 +143,65 @@ export class FileMerge {
       if (there !== null && !isSame(there, record.signature)) return false
       const version = record.versions.at(-1)?.number ?? 0
       const aside = there && (await disk.setAside(record.path, this.asideName(record)))
-      record.signature = null
-      await index.put(record)
+      await this.forget(record)
       if (aside !== null) this.#keepForNow(aside, record.id, version)
       return true
     }
-    if (![...this.#displaced.values()].some(({ id }) => id === record.id))
-      await index.remove(record.id)
+    const isDisplaced = [...this.#displaced.values()].some(({ id }) => id === record.id)
+    if (!isDisplaced && !this.#isRecent(record.former)) await index.remove(record.id)
     return true
+  }
+
+  /** Notes that the file is no longer on the disk. What it was is known for a while: an editor may have it open. */
+  async forget(record: FileRecord): Promise<void> {
+    record.signature = null
+    record.former = { path: record.path, ms: this.#options.now() }
+    await this.#options.index.put(record)
+  }
+
+  /**
+   * The file that a save at a path was meant for, if that is another than the one that is there now (`record`, or none):
+   * one that was there when the editor opened it, and whose text is much more like what was saved.
+   */
+  async meantFor(
+    path: string,
+    text: string,
+    record: FileRecord | null
+  ): Promise<FileRecord | null> {
+    const { index } = this.#options
+    const others = [...index.recordsById.values()].filter(
+      (one) => one !== record && one.former?.path === path && this.#isRecent(one.former)
+    )
+    if (others.length === 0 || text === '') return null
+    const own = record === null ? [] : await this.#versionsOf(record)
+    let cost = Math.min(...own.map((version) => costOf(diffText(version.text, text))))
+    let meant: FileRecord | null = null
+    for (const other of others) {
+      for (const version of await this.#versionsOf(other)) {
+        if (version.text === '' || likeness(version.text, text) < 0.5) continue
+        // A copy, or a save without a change.
+        if (record === null && version.text === text) continue
+        const otherCost = costOf(diffText(version.text, text))
+        if (otherCost >= cost) continue
+        cost = otherCost
+        meant = other
+      }
+    }
+    return meant
+  }
+
+  /** Takes what was saved at a path away from there, and merges it into the file that it was meant for. */
+  async divert(path: string, meant: FileRecord, record: FileRecord | null): Promise<void> {
+    const { disk, index } = this.#options
+    if (record !== null) {
+      // It is written anew. First of all, so that a crash does not make a deletion of it.
+      record.signature = null
+      await index.put(record)
+    }
+    const version = meant.versions.at(-1)?.number ?? 0
+    const aside = await disk.setAside(path, this.asideName(meant))
+    if (aside === null) return
+    await this.importAside(meant, aside, version)
   }
 
   /** Merges a file that was set aside, as a change to that version, and lets go of it. False when it is none. */
@@ -170,7 +222,15 @@ export class FileMerge {
       return false
     }
     onRaced(record.path)
-    const candidates = base === null ? [] : [{ ...base, number: version, supersededMs: 0 }]
+    // It was made from that version, or from an older one that its editor still had.
+    const versions = await this.#versionsOf(record)
+    const candidates =
+      base === null
+        ? versions
+        : [
+            ...versions.filter(({ number, supersededMs }) => number < version && supersededMs > 0),
+            { ...base, number: version, supersededMs: 0 }
+          ]
     await this.#merge(record, { text, hash, signature: read.signature, aside }, candidates)
     return true
   }
@@ -511,6 +571,10 @@ export class FileMerge {
     }
     // Without the newest one it is not known what was on the disk.
     return versions.at(-1)?.number === record.versions.at(-1)?.number ? versions : []
+  }
+
+  #isRecent(former: FileRecord['former']): boolean {
+    return former !== null && Math.abs(this.#options.now() - former.ms) < staleMs
   }
 
   #keepForNow(name: string, id: string, version: number): void {

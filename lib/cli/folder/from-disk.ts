@@ -122,7 +122,7 @@ export class FromDisk {
     for (const record of deleted) {
       this.#missingSinceMs.delete(record.id)
       round.untouchable.delete(record.id)
-      await index.remove(record.id)
+      await merge.forget(record)
       tell({ direction: 'out', kind: 'deleted', path: record.path })
     }
   }
@@ -169,6 +169,12 @@ export class FromDisk {
       return this.#stayFrozen(round, record, file)
     }
     const isChange = hash !== record.hash
+    const meant = isChange ? await merge.meantFor(path, text, record) : null
+    if (meant !== null) {
+      this.#parts.conflict({ path, kind: 'stale-save' })
+      await merge.divert(path, meant, record)
+      return round.again(0)
+    }
     await merge.import(record, { text, hash, signature: read.signature })
     this.#restless.delete(path)
     if (isChange) tell({ direction: 'out', kind: 'edited', path })
@@ -241,11 +247,20 @@ export class FromDisk {
       return
     }
     this.#notText.delete(path)
+    const meant = await merge.meantFor(path, text, null)
+    if (meant !== null) {
+      this.#parts.conflict({ path, kind: 'stale-save' })
+      await merge.divert(path, meant, null)
+      return round.again(0)
+    }
     const there = idThere === undefined ? undefined : index.recordsById.get(idThere)
     const isFree = idThere !== undefined && (there === undefined || there.signature === null)
     const id = isFree && (await this.#isMuchTheSame(idThere, text)) ? idThere : newId()
     const saved = { text, hash: hashOf(read.bytes), signature: read.signature }
-    await merge.import(merge.newRecord(id, path), saved)
+    await merge.import(
+      id === idThere && there !== undefined ? there : merge.newRecord(id, path),
+      saved
+    )
     round.taken.delete(path)
     this.#restless.delete(path)
   }

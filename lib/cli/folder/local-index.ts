@@ -70,6 +70,8 @@ export interface FileRecord {
   /** What is on the disk is no text now, and has this hash; nothing is written over it. */
   frozen: string | null
   intent: ImportIntent | WriteIntent | null
+  /** Where it was until it was moved or taken away, not by the user of this disk: an editor may still save it there. */
+  former: { path: string; ms: number } | null
 }
 
 interface Meta {

@@ -85,7 +85,8 @@ export class ToDisk {
       await directory.saved()
       // The file that lies here under the name goes on as the other's: an editor that has it open sees nothing.
       const isHere = record?.path === path && record.hash === hashOfText(text ?? '')
-      if (isHere && !index.recordsById.has(owner)) await merge.rebind(record, owner)
+      if (isHere && (index.recordsById.get(owner)?.signature ?? null) === null)
+        await merge.rebind(record, owner)
       conflict({ path, kind: 'same-file' })
     }
   }
@@ -121,10 +122,14 @@ export class ToDisk {
       else if (this.#mayBe(round, path)) moves.set(record, path)
     }
     const held = new Map<FileRecord, string>()
+    const tenants = moves.size === 0 ? new Set<string>() : this.#tenants()
     while (moves.size > 0) {
       let hasMoved = false
       for (const [record, path] of moves) {
         const aside = held.get(record)
+        const from = record.path
+        // Not in the moment when an editor has taken away the file that is known to be there.
+        if (tenants.has(path)) continue
         const isDone =
           aside === undefined
             ? await this.#moveOne(round, record, path)
@@ -132,6 +137,8 @@ export class ToDisk {
         if (!isDone) continue
         hasMoved = true
         moves.delete(record)
+        if (aside === undefined) tenants.delete(from)
+        tenants.add(path)
       }
       if (hasMoved) continue
       // They are in each other's way: one of them makes room.
@@ -140,8 +147,10 @@ export class ToDisk {
       )
       const aside = next && (await disk.setAside(next.path, merge.holdName(next)))
       if (next === undefined) break
-      if (typeof aside === 'string') held.set(next, aside)
-      else moves.delete(next)
+      if (typeof aside === 'string') {
+        held.set(next, aside)
+        tenants.delete(next.path)
+      } else moves.delete(next)
     }
     for (const [record, path] of moves) {
       const aside = held.get(record)
@@ -158,6 +167,7 @@ export class ToDisk {
       const { isDone, aside } = await disk.move(from, path, merge.asideName(record))
       if (!isDone) return false
       record.path = path
+      record.former = { path: from, ms: this.#parts.now() }
       await index.put(record)
       if (aside !== null) await merge.importMoved(record, aside)
       tell({ direction: 'in', kind: 'renamed', path, from })
@@ -174,6 +184,7 @@ export class ToDisk {
     if (!(await disk.putNew(aside, path))) return false
     const from = record.path
     record.path = path
+    record.former = { path: from, ms: this.#parts.now() }
     await index.put(record)
     await disk.discard(aside)
     tell({ direction: 'in', kind: 'renamed', path, from })
@@ -203,6 +214,7 @@ export class ToDisk {
   async #created(round: Round, placement: Placement): Promise<void> {
     const { index, merge, tell } = this.#parts
     const wanted: FileRecord[] = []
+    const tenants = this.#tenants()
     for (const [id, path] of placement.pathById) {
       const record = index.recordsById.get(id)
       if (record !== undefined && record.signature !== null) continue
@@ -212,7 +224,8 @@ export class ToDisk {
         if (round.leftAlone.has(path)) round.leftAlone.set(path, 'place-taken')
         continue
       }
-      wanted.push(record ?? merge.newRecord(id, path))
+      if (tenants.has(path)) round.again(20)
+      else wanted.push(record ?? merge.newRecord(id, path))
     }
     await forEach(
       wanted,
@@ -227,6 +240,14 @@ export class ToDisk {
         else round.failed(record.path, error)
       }
     )
+  }
+
+  /** Where the files lie that are on the disk. */
+  #tenants(): Set<string> {
+    const tenants = new Set<string>()
+    for (const { path, signature } of this.#parts.index.recordsById.values())
+      if (signature !== null) tenants.add(path)
+    return tenants
   }
 
   /** Whether a file of the space may lie at a path on this device. */

@@ -1,0 +1,67 @@
+// `skein folder` from the outside: two homes, each with a folder, over a private DHT.
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { runDht } from '../../adapters/dht.ts'
+import { eventually } from '../events.ts'
+import { Folder } from './skein.ts'
+
+const test = suite('skein folder')
+
+test('two folders are kept in step, live and once, and what happens is told', async () => {
+  await using folder = await Folder.make()
+  const dht = await runDht()
+  try {
+    const env = { SKEIN_BOOTSTRAP: `${dht.host}:${dht.port}` }
+    const alice = folder.home('alice', { env })
+    const bob = folder.home('bob', { env })
+    const notes = { alice: join(folder.path, 'notes-alice'), bob: join(folder.path, 'notes-bob') }
+    await mkdir(notes.alice)
+    await writeFile(join(notes.alice, 'ideas.md'), 'a boat\n')
+    await writeFile(join(notes.alice, 'photo.jpg'), Buffer.from([0xff, 0xd8, 0, 1]))
+    await alice.run(['init', '--name', 'laptop'])
+    await alice.run(['create', 'Notes'])
+    await using running = alice.start(['folder', notes.alice])
+    await running.says('1 file in step with Notes: 1 created in the space')
+    await running.says('photo.jpg left alone: not text')
+
+    await bob.run(['init', '--name', 'desk'])
+    await bob.run(['join', (await alice.run(['invite'])).trim()])
+    const once = await bob.end(['folder', notes.bob, '--once', '--wait', '30s'])
+    assert.is(once.code, 0, once.stderr)
+    assert.match(once.stdout, '1 created here')
+    assert.is(await readFile(join(notes.bob, 'ideas.md'), 'utf8'), 'a boat\n')
+
+    await using live = bob.start(['folder', notes.bob, '--json'])
+    await live.says('"event":"in-step"')
+    await writeFile(join(notes.bob, 'ideas.md'), 'a boat\na tent\n')
+    await running.says('↓ edited   ideas.md')
+    await eventually(
+      async () => (await readFile(join(notes.alice, 'ideas.md'), 'utf8')) === 'a boat\na tent\n'
+    )
+    for (const line of live.stdout.trim().split('\n')) JSON.parse(line)
+
+    const second = await alice.end(['folder', notes.alice])
+    assert.is(second.code, 75)
+    assert.match(second.stderr, 'Another process keeps')
+    assert.is((await live.interrupt()).code, 130)
+    assert.is((await running.interrupt()).code, 130)
+  } finally {
+    await dht.close()
+  }
+})
+
+test('once, with nobody there, takes in what there is and says that it reached nobody', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice', { env: { SKEIN_BOOTSTRAP: '127.0.0.1:9' } })
+  const notes = join(folder.path, 'notes')
+  await mkdir(notes)
+  await writeFile(join(notes, 'a.md'), 'text\n')
+  await alice.run(['init', '--name', 'laptop'])
+  await alice.run(['create', 'Notes'])
+  assert.is((await alice.end(['folder', notes, '--once', '--offline'])).code, 0)
+  assert.is((await alice.end(['folder', notes, '--once', '--wait', '1s'])).code, 3)
+})
+
+test.run()
