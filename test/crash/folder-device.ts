@@ -33,7 +33,7 @@ type Request =
   | { do: 'invite' }
   | { do: 'join'; invite: string }
   | { do: 'settle' }
-  | { do: 'memory' }
+  | { do: 'state' }
   | { do: 'close' }
 
 type Report =
@@ -41,7 +41,7 @@ type Report =
   | { kind: 'done' }
   | { kind: 'invite'; invite: string }
   | { kind: 'settled' }
-  | { kind: 'memory'; rss: number }
+  | { kind: 'state'; state: string }
   | { kind: 'error'; message: string }
   | { kind: 'conflict'; what: string; path: string }
   | { kind: 'change'; what: string }
@@ -269,8 +269,14 @@ async function run(options: FolderDeviceOptions): Promise<void> {
     } else if (request.do === 'settle') {
       await sync!.whenSettled()
       report({ kind: 'settled' })
-    } else if (request.do === 'memory') {
-      report({ kind: 'memory', rss: process.memoryUsage.rss() })
+    } else if (request.do === 'state') {
+      const space = skein.spaces()[0]!
+      const { peers, synced, logLength, waiting } = space
+      const directory = await space.open('folder')
+      const claims = directory.doc.getMap('paths').size
+      const editCount = space.editCount('folder')
+      const state = { peers: peers.length, synced, logLength, waiting, editCount, claims }
+      report({ kind: 'state', state: JSON.stringify(state) })
     } else {
       await sync?.close()
       await skein.close()

@@ -139,6 +139,7 @@ async function whenEqual(
     .filter((path) => a[path] !== b[path])
     .map((path) => `${path}: ${JSON.stringify(a[path])} / ${JSON.stringify(b[path])}`)
   const errors = devices.flatMap((one) => one.errors)
+  for (const device of devices) errors.push((await device.ask({ do: 'state' }, 'state')).state)
   throw new Error(`The folders are not equal:\n${differing.join('\n')}\n${errors.join('\n')}`)
 }
 

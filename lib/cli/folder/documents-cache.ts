@@ -6,7 +6,7 @@ export interface OpenedDocument {
   readonly release: () => Promise<void>
 }
 
-const idleDocuments = 24
+const idleDocuments = 32
 
 export class DocumentsCache {
   readonly #open: (name: string) => Promise<OpenedDocument>

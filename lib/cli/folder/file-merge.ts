@@ -418,9 +418,9 @@ export class FileMerge {
     const temporary = await disk.writeTemporary(bytes, record.signature && record.path)
     const { signature } = temporary
     record.intent = { kind: 'write', version: number, temporary: temporary.name, signature }
-    await index.put(record, { versions: [{ number, ...text, hash, seen }], durably: true })
-    const before = record.versions.at(-1)?.number ?? 0
     const isNew = record.signature === null
+    await index.put(record, { versions: [{ number, ...text, hash, seen }], durably: !isNew })
+    const before = record.versions.at(-1)?.number ?? 0
     // Just before: a save that came while this was written is not displaced without need.
     const isAsSeen = isSameOrNew(await disk.signature(record.path), record.signature)
     const isDone =
@@ -524,7 +524,11 @@ export class FileMerge {
       const version: Version = { ...plan.result, hash, seen }
       const { inserted } = plan
       record.intent = { kind: 'import', version: number, signature, ...at, inserted, aside }
-      await index.put(record, { versions: [{ number, ...version }], durably: true })
+      await index.put(record, {
+        versions: [{ number, ...version }],
+        // A file that is new, and lost from the index in a power cut, is found again by its name.
+        durably: record.versions.length > 0
+      })
       // Meanwhile something may have come: the plan must be the one that stands in the index.
       const isCurrent =
         document.doc === doc &&

@@ -69,6 +69,9 @@ export interface Round {
   failed(path: string, error: unknown): void
 }
 
+/** Most of the time is spent in waiting for the disk, which writes for many at once. */
+const atATime = 24
+
 /** Does all of it, some at a time. One that fails is told of, and the others go on. */
 export async function forEach<T>(
   items: Iterable<T>,
@@ -87,7 +90,7 @@ export async function forEach<T>(
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(8, queue.length) }, worker))
+  await Promise.all(Array.from({ length: Math.min(atATime, queue.length) }, worker))
 }
 
 export function newId(): string {
