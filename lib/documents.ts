@@ -118,12 +118,14 @@ export class Documents {
 
   /**
    * Files anew what counts of each document where some of it does not count any more: a late cut, another branch of a
-   * fork. Documents that are open and lose something are reset. What counts again is delivered again, by the feed.
+   * fork. Documents that are open and lose something are reset, or all of them, for new client ids. What counts again is
+   * delivered again, by the feed.
    */
-  async recount(counts: (ref: EntryRef) => boolean): Promise<void> {
-    for (const { id } of this.#options.views.documents) {
-      if (await this.#refile(id, counts)) await this.#openById.get(id)?.reset('entries-left')
-    }
+  async recount(counts: (ref: EntryRef) => boolean, resetsAll = false): Promise<void> {
+    const reset = new Set(resetsAll ? this.#openById.keys() : [])
+    for (const { id } of this.#options.views.documents)
+      if (await this.#refile(id, counts)) reset.add(id)
+    for (const id of reset) await this.#openById.get(id)?.reset('entries-left')
   }
 
   /** False when all of it counts. */

@@ -47,28 +47,15 @@ declare module 'hypercore' {
     detachFrom(mux: unknown): void
     attached(mux: unknown): boolean
     setAllowPush(allow: boolean): void
-    readonly allowPush: boolean
-    /** While true nothing is asked for. */
-    readonly pushOnly: boolean
-    setPushOnly(pushOnly: boolean): void
-    /** Asks each peer for what is wanted and not yet asked for. */
-    updateAll(): void
   }
   export interface Proof {
-    readonly fork: number
-    readonly block: object | null
-    readonly hash: object | null
-    readonly seek: object | null
-    readonly upgrade: object | null
-    readonly manifest: null
+    readonly block: unknown
+    readonly hash: unknown
+    readonly seek: unknown
   }
   export interface Core {
     readonly replicator: Replicator
     readonly state: { flush(): Promise<boolean> }
-    readonly bitfield: { get(index: number): boolean }
-    readonly verifier: import('hypercore/lib/verifier.js').default
-    /** It lacks part of its own tree, and asks for nothing until it has that. */
-    readonly _repairMode: boolean
     checkConflict(proof: Proof, from: unknown): Promise<boolean>
   }
   export default class Hypercore {
@@ -93,15 +80,9 @@ declare module 'hypercore' {
     append(blocks: Uint8Array | Uint8Array[]): Promise<{ length: number; byteLength: number }>
     get(index: number, options: { wait: boolean; timeout?: number }): Promise<Uint8Array | null>
     treeHash(length?: number): Promise<Uint8Array>
-    /** Verifies and keeps what a proof has; false where the log has changed meanwhile. */
-    applyProof(proof: Proof): Promise<boolean>
     download(range: { start: number; end: number; linear?: boolean }): { destroy(): void }
     on(event: 'append' | 'close' | 'truncate', listener: () => void): this
-    on(
-      event: 'download',
-      listener: (index: number, bytes: number, from: Peer, request: object | null) => void
-    ): this
-    on(event: 'peer-remove', listener: (peer: Peer) => void): this
+    on(event: 'download', listener: (index: number, bytes: number, from: Peer) => void): this
     on(event: 'conflict', listener: (length: number, fork: number) => void): this
     on(
       event: 'verification-error',

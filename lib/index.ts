@@ -1,5 +1,6 @@
 /** The public face of Skein. */
 export { Skein, type SkeinEvents, type SkeinOptions } from './skein.ts'
+export { type Who } from './roles.ts'
 export { type Member, type Space, type SpaceEvents } from './space.ts'
 export { type InviteOptions } from './sync/admission.ts'
 export { type Document } from './document.ts'
@@ -9,6 +10,7 @@ export {
   type Safety,
   type SavedOptions
 } from './document-host.ts'
+export { type ExcludedEntry } from './views/excluded.ts'
 export { type AppEntry } from './views/app-entry.ts'
 export {
   type EntryState,
@@ -25,9 +27,6 @@ export {
   type VerifySummary
 } from './inspect/problem.ts'
 export { type Verification } from './inspect/verify.ts'
-export { type BundleContents, type BundledLog } from './bundle/contents.ts'
-export { type ExportOptions, type ExportProgress } from './bundle/export.ts'
-export { type Imported, type ImportOptions, type ImportProgress } from './bundle/import.ts'
 export { type EditSummary } from './inspect/edit-summary.ts'
 export { type ControlSummary } from './inspect/control-summary.ts'
 export { type CoreName, type LogId } from './log/entry.ts'

@@ -5,16 +5,23 @@
 import { equalBytes, toHex } from './bytes.ts'
 import type { BoxKeys } from './crypto.ts'
 import { SkeinError, storageError } from './errors.ts'
-import { keyIdOf, kinds, type CoreName, type LogId } from './log/entry.ts'
-import { Feed, type Delivered, type Gate } from './log/feed.ts'
+import { keyIdOf, kinds, type CoreName, type Dep, type LogId } from './log/entry.ts'
+import { Feed, type Counts, type Delivered } from './log/feed.ts'
 import type { Health } from './log/health.ts'
 import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
 import type { Log, LogName, LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
 import type { DeviceKeys } from './transport.ts'
-import { encodeEpoch, type LogPosition } from './trust/control.ts'
+import type { LogPosition } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'
-import { isPassedOver, mayWrite, roleAtContent, type DeviceId } from './trust/members.ts'
+import { contentNumberOf } from './trust/cut.ts'
+import {
+  cutsInForce,
+  keptContent,
+  mayWrite,
+  type ControlEntry,
+  type DeviceId
+} from './trust/members.ts'
 
 /**
  * The device that the logs lie on.
@@ -43,6 +50,8 @@ export interface SpaceLogsOptions {
   readonly onForkEvidence: (log: Log, length: number) => void
   /** A log is in the feed now. */
   readonly onLog: (log: Log) => void
+  /** Entries do not count any more that had been delivered. */
+  readonly onLeaving: (counts: Counts) => Promise<void>
   /** Members' logs are open, and what waited for a role or a key was looked at again. */
   readonly onFollowed: () => void
   /** Writing failed for now, or works again. */
@@ -58,6 +67,11 @@ export class SpaceLogs {
   #ownLog!: OwnLog
   #own!: Record<OwnCore, Log>
   #following: Promise<void> = Promise.resolve()
+  #isMakingEpoch = false
+  /** What was on this device has been delivered once: until then roles are not all known. */
+  #isSettled = false
+  #isFollowWanted = false
+  readonly #followed = new Set<DeviceId>()
 
   constructor(options: SpaceLogsOptions) {
     this.#options = options
@@ -65,7 +79,8 @@ export class SpaceLogs {
     this.#me = toHex(device.publicKey)
     this.feed = new Feed({
       keyOf: (log, keyId) => blockKeyOf(options.control, log.name, keyId),
-      gate: (_author, log, from) => gateAt(options.control, log.name, from),
+      kept: (_author, log) => keptOf(options.control, log.name, log.length),
+      declares: (author) => this.#declares(author),
       deliver: options.onDelivered,
       onPassedOver: options.onPassedOver,
       onInvalid: (author, _log, _seq, error) => options.onInvalid(author, error),
@@ -98,6 +113,7 @@ export class SpaceLogs {
       isStoreDurable: storage.isDurable === true,
       platform,
       keyFor: (core) => this.#keyFor(core),
+      onKeyWanted: () => this.#makeEpochSoon(),
       seen: (core) => this.feed.seen(core, this.#own[core]),
       sync: () => store.sync(),
       assertRoom: () => store.assertRoom(),
@@ -118,7 +134,10 @@ export class SpaceLogs {
     }
     if (this.#ownLog.isBehind) health.set('lacking', behindError())
     this.trustChanged()
-    await this.settled()
+    await this.#settle()
+    this.#isSettled = true
+    this.trustChanged()
+    await this.#settle()
     const owner = control.genesis.owners[0]!
     const isFounder = equalBytes(owner.signKey, device.publicKey)
     const isNew = this.#own.control.length <= 1
@@ -128,12 +147,21 @@ export class SpaceLogs {
 
   /** Members or keys have changed: opens the logs of members that have come, and looks again at what waited. */
   trustChanged(): void {
+    // One that waits for its turn looks at everything.
+    if (this.#isFollowWanted) return
+    this.#isFollowWanted = true
     // One that failed has been told of; this one tries anew.
     this.#following = this.#following.catch(() => {}).then(() => this.#follow())
     this.#following.catch((cause: unknown) => {
       const message = 'A member’s logs could not be opened'
       this.#options.health.storeFailed('members', storageError(message, cause))
     })
+  }
+
+  /** A control entry as the rules take it: with what it declares to have seen of others' control logs. */
+  controlEntryOf({ device, from, entry: { kind, body, deps } }: Delivered): ControlEntry {
+    const seen = seenIn(deps, (log) => this.feed.log(log)?.name)
+    return { device, seq: from, kind, body, seen }
   }
 
   /** How far a device's logs are known here. */
@@ -156,7 +184,7 @@ export class SpaceLogs {
   }
 
   /** Resolves when what is in the logs on this device has been delivered, as far as it can be. */
-  async settled(): Promise<void> {
+  async #settle(): Promise<void> {
     for (let following: Promise<void> | null = null; following !== this.#following;) {
       following = this.#following
       await following
@@ -167,22 +195,17 @@ export class SpaceLogs {
   /** The first entries of a space, or what of them a crash left unwritten. */
   async #found(): Promise<void> {
     const { context, control, genesis } = this.#options
-    const { device, box, platform } = context
+    const { platform } = context
     if (this.#own.control.length === 0) await this.#ownLog.append('control', kinds.genesis, genesis)
-    const key = platform.randomBytes(32)
-    const sealedKey = control.ring.sealEpochKeyTo(key, device.publicKey, box.publicKey)
-    const epoch = {
-      epochId: keyIdOf(key),
-      sealed: [{ signKey: device.publicKey, sealedKey }],
-      earlierKeys: new Uint8Array()
-    }
-    await this.#ownLog.append('control', kinds.epoch, encodeEpoch(epoch))
+    const epoch = control.epochs.make(this.#me, (length) => platform.randomBytes(length))
+    await this.#ownLog.append('control', kinds.epoch, epoch)
   }
 
   async #follow(): Promise<void> {
-    const { context, control, viewCut, isClosing, onLog, onForkEvidence } = this.#options
+    const { context, control, viewCut, isClosing, onLog, onForkEvidence, onLeaving } = this.#options
+    this.#isFollowWanted = false
     for (const { record, device } of control.members.values()) {
-      if (device === this.#me) continue
+      if (device === this.#me || this.#followed.has(device)) continue
       for (const core of ['control', 'content/0'] as const) {
         if (isClosing()) return
         const log = await context.store.open(this.#nameOf(record.signKey, core), null)
@@ -191,8 +214,11 @@ export class SpaceLogs {
         this.feed.add(log, core === 'control' ? 0 : (viewCut().get(log.id) ?? 0))
         onLog(log)
       }
+      this.#followed.add(device)
     }
+    if (this.#isSettled) await this.feed.recount(onLeaving)
     this.feed.wake()
+    ;(this.#ownLog as OwnLog | undefined)?.keysChanged()
     this.#options.onFollowed()
   }
 
@@ -213,12 +239,47 @@ export class SpaceLogs {
     this.#options.onCaughtUp()
   }
 
-  #keyFor(core: OwnCore): Uint8Array {
+  /** Who has been cut finds nobody here who upholds what it writes from then on. */
+  #declares(device: DeviceId): boolean {
+    const member = this.#options.control.members.get(device)
+    return member === undefined || cutsInForce(member).length === 0
+  }
+
+  #keyFor(core: OwnCore): Uint8Array | null {
     const { control } = this.#options
     if (core === 'control') return control.ring.spaceKey
     const key = control.contentKey
-    if (key === null) throw new SkeinError('NOT_ALLOWED', 'No content key is here yet')
-    return key
+    if (key !== null) return key
+    // What this device may not write, or no longer, is kept all the same; under a key of before, since it gets no other.
+    if (this.#mayMakeEpoch) return null
+    const { anyKey } = control.epochs
+    if (anyKey === null) throw new SkeinError('NOT_ALLOWED', 'No content key is here yet')
+    return anyKey
+  }
+
+  get #mayMakeEpoch(): boolean {
+    const { control } = this.#options
+    return mayWrite(control.members.get(this.#me)?.role ?? null) && control.unknownCritical === null
+  }
+
+  /** An edit never waits for an admin: who may write and holds no key that may be used makes one. */
+  #makeEpochSoon(): void {
+    if (this.#isMakingEpoch) return
+    this.#isMakingEpoch = true
+    void this.#makeEpoch().finally(() => {
+      this.#isMakingEpoch = false
+      this.#ownLog.keysChanged()
+    })
+  }
+
+  async #makeEpoch(): Promise<void> {
+    const { control, context, isClosing } = this.#options
+    // What is here already may hold one.
+    await this.feed.settled()
+    if (control.contentKey !== null || !this.#mayMakeEpoch || isClosing()) return
+    const randomBytes = (length: number): Uint8Array => context.platform.randomBytes(length)
+    const epoch = control.epochs.make(this.#me, randomBytes)
+    await this.#ownLog.append('control', kinds.epoch, epoch).catch(() => {}) // The log tells of what fails.
   }
 
   #nameOf(device: Uint8Array, core: CoreName): LogName {
@@ -226,13 +287,26 @@ export class SpaceLogs {
   }
 }
 
-/** May an entry at that place of a log be delivered, by the control entries that are here? */
-export function gateAt({ members }: ControlState, { core, device }: LogName, from: number): Gate {
-  if (core === 'control') return 'deliver'
+/** Up to where a log of that length is kept by its author's role. All of a control log: its entries are judged one by one. */
+export function keptOf(
+  { members }: ControlState,
+  { core, device }: LogName,
+  length: number
+): number {
+  if (core === 'control') return Number.POSITIVE_INFINITY
   const member = members.get(toHex(device))
-  if (member === undefined) return 'wait'
-  if (mayWrite(roleAtContent(member, 0, from))) return 'deliver'
-  return isPassedOver(member, 0, from) ? 'skip' : 'wait'
+  return member === undefined ? 0 : keptContent(member, contentNumberOf(core), length)
+}
+
+/** The lengths of others' control logs that deps name. */
+export function seenIn(
+  deps: readonly Dep[],
+  nameOf: (log: LogId) => LogName | undefined
+): NonNullable<ControlEntry['seen']> {
+  return deps.flatMap(({ log, length }) => {
+    const name = nameOf(log)
+    return name?.core === 'control' ? [{ device: toHex(name.device), length }] : []
+  })
 }
 
 /**

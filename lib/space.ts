@@ -3,11 +3,7 @@
  * in its own file; what happens when an entry is delivered is in `#deliver`.
  */
 import * as Y from 'yjs'
-import { equalBytes, toHex } from './bytes.ts'
-import { BundleReader, sealBundle, type Recipient } from './bundle/envelope.ts'
-import { readRecords, type BundleContents } from './bundle/contents.ts'
-import { insideOf, type ExportOptions } from './bundle/export.ts'
-import { takeIn, type Imported, type ImportOptions } from './bundle/import.ts'
+import { equalBytes, fromHex, toHex } from './bytes.ts'
 import type { Document } from './document.ts'
 import { Documents } from './documents.ts'
 import { SkeinError, throwIfAborted } from './errors.ts'
@@ -22,11 +18,11 @@ import {
 import type { VerifyOptions } from './inspect/problem.ts'
 import { verifyOpenSpace, type Verification } from './inspect/verify.ts'
 import { Lifecycle } from './lifecycle.ts'
-import { kinds } from './log/entry.ts'
-import type { Delivered, EntryRef } from './log/feed.ts'
+import { kinds, type LogId } from './log/entry.ts'
+import type { Counts, Delivered, EntryRef } from './log/feed.ts'
 import { Health } from './log/health.ts'
-import { StoreImage } from './log/store-image.ts'
-import type { Log } from './log/store.ts'
+import { logIdOf, type Log } from './log/store.ts'
+import { Roles, type Who } from './roles.ts'
 import { SpaceLogs, type LogsContext } from './space-logs.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import { SpaceSync } from './sync/space-sync.ts'
@@ -34,12 +30,12 @@ import type { Presence } from './sync/space-channel.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
 import { encodeLeave, type GrantedRole, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
-import { parseIntroduction } from './trust/introduction.ts'
 import { KeyRing, topicOf } from './trust/keys.ts'
-import { mayWrite, wouldRaise, type DeviceId } from './trust/members.ts'
+import { cutsInForce, mayWrite, wouldRaise, type DeviceId } from './trust/members.ts'
 import { AppEvents } from './views/app-events.ts'
 import { decodeAppEntry, encodeAppEntry, type AppEntry } from './views/app-entry.ts'
 import { maxNameChars } from './views/edit.ts'
+import { excludedOf, type ExcludedEntry } from './views/excluded.ts'
 import { ViewFlush } from './views/view-flush.ts'
 import { ViewStore } from './views/view-store.ts'
 
@@ -72,6 +68,10 @@ export interface SpaceEvents {
   storage: { error: SkeinError | null }
   /** A peer sent, or wrote, what breaks a rule; it was left out. */
   'peer-error': { device: DeviceId; error: SkeinError }
+  /** Entries had to leave documents and events, as their author was cut: `excluded()` lists them. */
+  excluded: object
+  /** A device that had been removed is back, since whoever removed it has been cut, and no one else had seen it. */
+  returned: { device: DeviceId; removedBy: DeviceId }
   /** Two signed versions of one log have been seen. */
   fork: { device: DeviceId; length: number }
 }
@@ -97,6 +97,7 @@ export class Space extends Emitter<SpaceEvents> {
   readonly #events: AppEvents
   readonly #sync: SpaceSync
   readonly #admission: Admission
+  readonly #roles: Roles
   readonly #lifecycle: Lifecycle
   readonly #me: DeviceId
   readonly #documents: Documents
@@ -140,6 +141,7 @@ export class Space extends Emitter<SpaceEvents> {
       onInvalid: (device, error) => this.emit('peer-error', { device, error }),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       onLog: (log) => this.#sync.watch(log),
+      onLeaving: (counts) => this.#leaveOut(counts),
       onFollowed: () => this.#followed(),
       onWriting: (error) => this.#writingFailed(error),
       onCaughtUp: () => {
@@ -158,6 +160,7 @@ export class Space extends Emitter<SpaceEvents> {
         const role = this.#control.members.get(device)?.role ?? null
         return role !== null && role !== 'mirror'
       },
+      newsFor: (device) => this.#newsFor(device),
       isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
       syncStore: () => context.store.sync(),
       onPeers: (added, removed) => this.#peersChanged(added, removed),
@@ -203,6 +206,14 @@ export class Space extends Emitter<SpaceEvents> {
       positionOf: (device) => this.#logs.positionOf(device),
       onPeerError: (device, error) => this.emit('peer-error', { device, error })
     })
+    this.#roles = new Roles({
+      device: this.#me,
+      control: this.#control,
+      feed,
+      randomBytes: (length) => context.platform.randomBytes(length),
+      positionOf: (device) => this.#logs.positionOf(device),
+      append: async (kind, body) => void (await this.#logs.ownLog.append('control', kind, body))
+    })
     this.#lifecycle = new Lifecycle(
       () => this.#open(),
       () => this.#close()
@@ -223,7 +234,7 @@ export class Space extends Emitter<SpaceEvents> {
     return (
       this.#isLeaving ||
       !mayWrite(this.role) ||
-      this.#control.contentKey === null ||
+      this.#control.epochs.anyKey === null ||
       this.#control.unknownCritical !== null ||
       this.#logs.ownLog.isBehind
     )
@@ -310,6 +321,26 @@ export class Space extends Emitter<SpaceEvents> {
   }
 
   /**
+   * Gives a device that is known here another role, a higher or a lower one; lets one in again that was removed. It has
+   * happened once this resolves, and reaches the others as edits do. A device may only be given, and only lose, what is
+   * lower than this device's own role, and a cut is only lifted by whoever made it or a higher one. Fails with
+   * `DEVICE_UNKNOWN`, `NOT_ALLOWED`.
+   */
+  async grant(device: DeviceId, role: GrantedRole): Promise<void> {
+    await this.ready()
+    await this.#roles.grant(device, role)
+  }
+
+  /**
+   * Removes a device, or all devices of a person: what they write from here on does not count, and new keys are not for
+   * them. What has been delivered here stays. Fails with `DEVICE_UNKNOWN`, `NOT_ALLOWED`, and then has removed nobody.
+   */
+  async remove(who: Who): Promise<void> {
+    await this.ready()
+    await this.#roles.remove(who)
+  }
+
+  /**
    * Opens a document, making it with its first edit. `doc` binds an empty `Y.Doc` that an app already has. Opening it
    * again gives the same one. Fails with `DOCUMENT_OPEN`, `DOCUMENT_NOT_EMPTY`.
    */
@@ -348,6 +379,23 @@ export class Space extends Emitter<SpaceEvents> {
   }
 
   /**
+   * Edits and events that are here and do not count: what a removed device wrote that nobody remaining had built upon.
+   * They are kept, count again when their author is let in again, and can be exported: apply `update` to a `Y.Doc` that
+   * has the rest. Read one by one, in the order of their logs.
+   */
+  async *excluded(): AsyncGenerator<ExcludedEntry, void, void> {
+    await this.ready()
+    for await (const left of this.#logs.feed.leftOut()) {
+      const excluded = excludedOf(
+        left,
+        this.#control.ring.space,
+        (id) => this.#views.document(id)?.name
+      )
+      if (excluded !== null) yield excluded
+    }
+  }
+
+  /**
    * Every entry that is here when it begins, of all logs, in a causal order: an entry comes after what its author had
    * seen, and those that wait come last. Reads them as it goes, so the length of the logs does not matter.
    */
@@ -377,78 +425,6 @@ export class Space extends Emitter<SpaceEvents> {
     const identity = { id, spaceKey, genesis: this.#genesis, device, box }
     const outbox = await this.#logs.ownLog.outboxRecords()
     return yield* verifyOpenSpace(store.image(), identity, outbox, options)
-  }
-
-  /**
-   * The space as one encrypted, verifiable bundle, piece by piece, for a file: complete, or what has come `since` another
-   * bundle. Members read it by the keys they have. `for` names a newcomer by its introduction (`Skein.introduction`): it
-   * is let in with `role` (default 'writer'), and the bundle has for it what it needs to read.
-   * Fails with `NOT_ALLOWED`, `INVITE_INVALID`, `STORAGE_DAMAGED`.
-   */
-  async *export(options: ExportOptions = {}): AsyncGenerator<Uint8Array, void, void> {
-    const { since, role = 'writer', contentsOnly = false, onProgress, signal } = options
-    throwIfAborted(signal)
-    await this.ready()
-    const recipients: Recipient[] = []
-    if (options.for !== undefined) {
-      const device = parseIntroduction(options.for)
-      await this.#admission.admit(device, role)
-      recipients.push(device)
-    }
-    await this.saved(signal === undefined ? {} : { signal })
-    const { device, box, store: logs, platform } = this.#context
-    const { spaceKey, space: id } = this.#control.ring
-    const keys = { spaceKey, genesis: this.#genesis }
-    const store = StoreImage.ofLive(logs.image())
-    try {
-      const inside = insideOf({
-        store,
-        identity: { ...keys, id, device, box },
-        since: since?.logs ?? [],
-        withoutBlocks: contentsOnly,
-        onProgress: onProgress ?? (() => {}),
-        signal
-      })
-      yield* sealBundle(inside, keys, recipients, (length) => platform.randomBytes(length))
-    } finally {
-      await store.close()
-    }
-  }
-
-  /**
-   * What a bundle of this space holds, to export what has come since: reads its beginning only.
-   * Fails with `BUNDLE_INVALID`, `BUNDLE_FOR_OTHERS`.
-   */
-  async contentsOf(bundle: AsyncIterable<Uint8Array>): Promise<BundleContents> {
-    await this.ready()
-    const { spaceKey } = this.#control.ring
-    const reader = await BundleReader.open(bundle)
-    if (!(await reader.isOf(spaceKey))) {
-      throw new SkeinError('BUNDLE_FOR_OTHERS', 'This bundle is not of this space')
-    }
-    for await (const record of readRecords(reader.inside(spaceKey))) {
-      if (record.type === 'logs') return { logs: record.logs }
-    }
-    throw new SkeinError('BUNDLE_INVALID', 'This bundle does not say what it holds')
-  }
-
-  /** @internal Takes in what a bundle of this space has. */
-  async takeIn(reader: BundleReader, options: ImportOptions): Promise<Imported> {
-    await this.ready()
-    const { spaceKey, space } = this.#control.ring
-    const imported = await takeIn(readRecords(reader.inside(spaceKey)), {
-      space,
-      log: (id) => this.#logs.feed.log(id),
-      settled: () => this.#logs.settled(),
-      options
-    })
-    await this.#context.store.sync()
-    return imported
-  }
-
-  /** @internal Does this space's key open the bundle? */
-  opens(reader: BundleReader): Promise<boolean> {
-    return reader.isOf(this.#control.ring.spaceKey)
   }
 
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */
@@ -496,7 +472,7 @@ export class Space extends Emitter<SpaceEvents> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
         if (wouldRaise(this.role, least)) return
-        if (this.role !== 'mirror' && this.#control.contentKey === null) return
+        if (this.role !== 'mirror' && this.#control.epochs.anyKey === null) return
         stop()
         signal.removeEventListener('abort', abort)
         resolve()
@@ -558,10 +534,12 @@ export class Space extends Emitter<SpaceEvents> {
 
   // Entries
 
-  #deliver({ device, log, from, to, entry, isOwn }: Delivered): void {
+  #deliver(delivered: Delivered): void {
+    const { device, log, from, to, entry, isOwn } = delivered
     this.#sync.checkSynced()
     if (log.name.core === 'control') {
-      const changed = this.#control.add({ device, seq: from, kind: entry.kind, body: entry.body })
+      const changed = this.#control.add(this.#logs.controlEntryOf(delivered))
+      if (changed.members) this.#tellReturned()
       if (changed.members || changed.keys) this.#logs.trustChanged()
       if (entry.kind === kinds.invite) this.#admission.update(this.#context.connections())
       return
@@ -598,6 +576,38 @@ export class Space extends Emitter<SpaceEvents> {
       document.mayWriteChanged()
       document.safetyChanged()
     }
+  }
+
+  /** Where it stands that a device was removed. */
+  #newsFor(device: DeviceId): { log: LogId; length: number }[] {
+    const member = this.#control.members.get(device)
+    return (member === undefined ? [] : cutsInForce(member)).map(({ issuer, seq }) => {
+      const name = {
+        space: this.#control.ring.space,
+        device: fromHex(issuer),
+        core: 'control'
+      } as const
+      return { log: logIdOf(name), length: seq + 1 }
+    })
+  }
+
+  /** Takes back what does not count any more: all that was made of it. */
+  async #leaveOut(counts: Counts): Promise<void> {
+    const isCounted = ({ log, from }: EntryRef): boolean =>
+      from < (counts.get(log) ?? Number.POSITIVE_INFINITY)
+    const { ownLog, own } = this.#logs
+    // What this device wrote may count again: what it writes from now on must not be taken for it.
+    const isOwn = counts.has(own.content.id)
+    if (isOwn) await ownLog.newSession()
+    for (const [log, length] of counts) this.#views.advance(log, length)
+    await this.#views.dropEvents(isCounted)
+    await this.#documents.recount(isCounted, isOwn)
+    this.emit('excluded', {})
+  }
+
+  #tellReturned(): void {
+    for (const { device, issuer } of this.#control.takeReturned())
+      this.emit('returned', { device, removedBy: issuer })
   }
 
   #peersChanged(added: DeviceId[], removed: DeviceId[]): void {

@@ -2,13 +2,14 @@
 import { toHex } from '../bytes.ts'
 import { kinds, type Entry } from '../log/entry.ts'
 import {
-  decodeEpoch,
   decodeGenesis,
   decodeGrant,
   decodeInviteEntry,
   decodeInviteRevoke,
   decodeLeave
 } from '../trust/control.ts'
+import { decodeCut, decodeLift } from '../trust/cut.ts'
+import { decodeEpoch, decodeKeyShare } from '../trust/epoch.ts'
 import type { DeviceId } from '../trust/members.ts'
 
 /** `text` is one line; `details` is what JSON can hold. */
@@ -34,6 +35,25 @@ export function controlSummaryOf(
       const { name, person } = device
       const details = { device: id, name, person, role, from, invite: toHex(invite) }
       return { text: `lets ${nameOf(id)} in as ${role}`, details }
+    }
+    case kinds.cut: {
+      const { device, role, keeps } = decodeCut(body)
+      const id = toHex(device)
+      const details = {
+        device: id,
+        role,
+        keeps: keeps.map(({ core, length }) => ({ core, length }))
+      }
+      const text = role === 'none' ? `removes ${nameOf(id)}` : `makes ${nameOf(id)} a ${role}`
+      return { text, details }
+    }
+    case kinds.lift: {
+      const cut = decodeLift(body)
+      return { text: `ends the cut ${cut.slice(0, 8)}`, details: { cut } }
+    }
+    case kinds.keyShare: {
+      const device = toHex(decodeKeyShare(body).device)
+      return { text: `hands keys to ${nameOf(device)}`, details: { device } }
     }
     case kinds.leave: {
       const { content } = decodeLeave(body)

@@ -4,11 +4,12 @@
  */
 import { toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
+import { countContent, type Past } from '../log/counts.ts'
 import { kinds, type LogId } from '../log/entry.ts'
 import { Unreadable, type StoredLog } from '../log/store-image.ts'
 import crypto from 'hypercore-crypto'
 import flat from 'flat-tree'
-import { blockKeyOf, gateAt } from '../space-logs.ts'
+import { blockKeyOf, keptOf } from '../space-logs.ts'
 import { roleAtControl } from '../trust/members.ts'
 import { decodeAppEntry } from '../views/app-entry.ts'
 import { decodeEdit } from '../views/edit.ts'
@@ -16,7 +17,7 @@ import { controlSummaryOf } from './control-summary.ts'
 import type { CheckedLog } from './log-check.ts'
 import type { Findings, Problem, VerifyProgress } from './problem.ts'
 import { nameOfLog, type SpaceImage } from './space-image.ts'
-import { weave, type Woven } from './weave.ts'
+import { weave, type Thread, type Woven } from './weave.ts'
 
 /** Entries between two reports of progress. */
 const progressEach = 256
@@ -50,22 +51,26 @@ class Check {
   /** By log, where blocks that are damaged, or hang on such, end. */
   readonly #brokenAt = new Map<LogId, number>()
 
+  readonly #threads: readonly Thread<StoredLog>[]
+  /** By log, up to where its content counts; worked out where some of it is not kept by a role. */
+  #counts: Map<LogId, number> | null = null
+
   constructor(options: EntriesCheckOptions) {
     this.#options = options
+    this.#threads = options.image.logs.map((log) => {
+      return { log, length: options.checkedById.get(log.id)?.contiguous ?? 0 }
+    })
     for (const log of options.image.logs) this.#logsById.set(log.id, log)
   }
 
   async *run(): AsyncGenerator<Problem, number, void> {
-    const { image, checkedById, onProgress, signal } = this.#options
-    const threads = image.logs.map((log) => {
-      return { log, length: checkedById.get(log.id)?.contiguous ?? 0 }
-    })
-    const total = threads.reduce((sum, { length }) => sum + length, 0)
+    const { image, onProgress, signal } = this.#options
+    const total = this.#threads.reduce((sum, { length }) => sum + length, 0)
     let blocks = 0
     let entries = 0
     const keyOf = (log: StoredLog, keyId: Uint8Array): Uint8Array | null =>
       blockKeyOf(image.control, log.name, keyId)
-    for await (const woven of weave(threads, keyOf)) {
+    for await (const woven of weave(this.#threads, keyOf)) {
       signal?.throwIfAborted()
       blocks += woven.to - woven.from
       if (++entries % progressEach === 0) onProgress({ part: 'entries', done: blocks, total })
@@ -146,10 +151,10 @@ class Check {
     yield findings.pending('missing-past', where, 'it waits for entries that are not here')
   }
 
-  *#checkRole(
+  async *#checkRole(
     { log, from, entry }: Woven<StoredLog>,
     where: string
-  ): Generator<Problem, boolean, void> {
+  ): AsyncGenerator<Problem, boolean, void> {
     const { image, findings } = this.#options
     const { control } = image
     // What makes someone a member may be in what is damaged.
@@ -161,13 +166,28 @@ class Check {
       yield findings.refused('role', where, 'its author was no member when it wrote this')
       return false
     }
-    const gate = gateAt(control, log.name, from)
-    if (gate === 'deliver') return true
-    const message = 'its author had no role that lets it write this'
-    yield gate === 'skip'
-      ? findings.refused('role', where, message)
-      : findings.pending('role', where, `${message}, as far as is known here`)
+    const { length } = this.#threads.find((thread) => thread.log === log)!
+    if (from < keptOf(control, log.name, length)) return true
+    // Or as the past of what is kept.
+    this.#counts ??= await this.#countContent()
+    if (from < (this.#counts.get(log.id) ?? 0)) return true
+    const message = 'its author had no role that lets it write this, as far as is known here'
+    yield findings.pending('role', where, message)
     return false
+  }
+
+  async #countContent(): Promise<Map<LogId, number>> {
+    const { control } = this.#options.image
+    const content = this.#threads.filter(({ log }) => log.name.core !== 'control')
+    const pasts = new Map<LogId, Past[]>(content.map(({ log }) => [log.id, []]))
+    const entries = weave(content, (log, keyId) => blockKeyOf(control, log.name, keyId))
+    for await (const { log, from, entry } of entries)
+      if (entry !== null) pasts.get(log.id)!.push({ from, deps: entry.deps })
+    return countContent(
+      content.map(({ log: { id, name }, length: end }) => {
+        return { id, kept: keptOf(control, name, end), end, pasts: pasts.get(id)! }
+      })
+    )
   }
 
   *#checkBody(

@@ -4,8 +4,9 @@ import { equalBytes, toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
 import { keyIdOf, keyIdOfBlock, kinds } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
-import { decodeEpoch, type Role } from '../trust/control.ts'
+import type { Role } from '../trust/control.ts'
 import type { ControlState } from '../trust/control-state.ts'
+import { decodeEpoch } from '../trust/epoch.ts'
 import { roleAtContent, roleAtControl } from '../trust/members.ts'
 import {
   addressesOf,

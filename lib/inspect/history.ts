@@ -40,8 +40,7 @@ export type EntryState =
 /** Up to where an author had delivered a log. */
 export interface Seen {
   readonly log: LogId
-  /** Whose it is, and what that device is called; null for a log that is not known here. */
-  readonly device: DeviceId | null
+  /** What its device is called, null for a log that is not known here. */
   readonly author: string | null
   readonly core: CoreName | null
   readonly length: number
@@ -160,9 +159,8 @@ export class Describer {
       bytes,
       saw: (entry?.deps ?? []).map((dep) => {
         const other = this.#context.feed.log(dep.log)
-        const of = other === null ? null : toHex(other.name.device)
-        const author = of === null ? null : this.#addresses.nameOf(of)
-        return { ...dep, device: of, author, core: other?.name.core ?? null }
+        const author = other === null ? null : this.#addresses.nameOf(toHex(other.name.device))
+        return { ...dep, author, core: other?.name.core ?? null }
       }),
       ...this.#stateOf(woven, said.problem),
       document: said.document,
@@ -213,7 +211,7 @@ export class Describer {
     const { feed } = this.#context
     if (!isReady || to > feed.deliveredOf(log.id)) return { state: 'waiting', problem }
     if (entry === null) return { state: 'passed-over', problem }
-    if (feed.gateOf(log, from) !== 'deliver') {
+    if (!feed.counts(log, from)) {
       const reason = 'Its author had no role that lets it write this'
       return { state: 'passed-over', problem: problem ?? reason }
     }

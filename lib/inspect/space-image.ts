@@ -8,7 +8,7 @@ import type { CoreName, LogId } from '../log/entry.ts'
 import type { StoredLog, StoreImage } from '../log/store-image.ts'
 import { Unreadable } from '../log/store-image.ts'
 import { logIdOf, type LogName } from '../log/store.ts'
-import { blockKeyOf } from '../space-logs.ts'
+import { blockKeyOf, seenIn } from '../space-logs.ts'
 import type { DeviceKeys } from '../transport.ts'
 import { ControlState } from '../trust/control-state.ts'
 import { KeyRing } from '../trust/keys.ts'
@@ -95,7 +95,9 @@ async function readControl(control: ControlState, logs: readonly StoredLog[]): P
   const entries = weave(threads, (log, keyId) => blockKeyOf(control, log.name, keyId))
   for await (const { log, from, entry } of entries) {
     if (entry === null) continue
-    control.add({ device: toHex(log.name.device), seq: from, kind: entry.kind, body: entry.body })
+    const { kind, body, deps } = entry
+    const seen = seenIn(deps, (id) => logs.find((other) => other.id === id)?.name)
+    control.add({ device: toHex(log.name.device), seq: from, kind, body, seen })
   }
 }
 

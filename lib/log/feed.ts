@@ -16,6 +16,7 @@ import {
   type Entry,
   type LogId
 } from './entry.ts'
+import { countContent, type Countable, type Past } from './counts.ts'
 import type { Appended, OwnCore } from './own-log.ts'
 import type { Log } from './store.ts'
 
@@ -43,14 +44,16 @@ export interface Delivered {
   readonly isOwn: boolean
 }
 
-/** May the entry be delivered: yes, not yet, or never (it is passed over). */
-export type Gate = 'deliver' | 'wait' | 'skip'
+/** Up to which length a log's entries count, of themselves or as the past of others; beyond, they are left out. */
+export type Counts = ReadonlyMap<LogId, number>
 
 export interface FeedOptions {
   /** The key of that id, or null while it is not known. */
   readonly keyOf: (log: Log, keyId: Uint8Array) => Uint8Array | null
-  /** Does the author's role at that position allow it? */
-  readonly gate: (device: DeviceId, log: Log, from: number) => Gate
+  /** Up to which length the author's role keeps what is in the log. All of a control log, whose entries judge themselves. */
+  readonly kept: (device: DeviceId, log: Log) => number
+  /** Does a control entry of this device say that it has seen that device's? */
+  readonly declares: (device: DeviceId) => boolean
   readonly deliver: (delivered: Delivered) => void
   /** What can never be delivered was left behind. */
   readonly onPassedOver: () => void
@@ -86,6 +89,11 @@ export class Feed {
   #busy = 0
   #settled: (() => void)[] = []
   #stopped = false
+  /** While it is worked out anew what counts, nothing is read or delivered, but what this device appends itself. */
+  #isHeld = false
+  #ownWhileHeld: Appended[] = []
+  /** What was at risk, and counts all the same, when that was worked out last. */
+  #riskBefore = ''
 
   constructor(options: FeedOptions) {
     this.#options = options
@@ -146,9 +154,13 @@ export class Feed {
     return this.#options.keyOf(log, keyId)
   }
 
-  /** Would an entry at that place of a log be delivered now, as far as its author's role goes? */
-  gateOf(log: Log, from: number): Gate {
-    return this.#options.gate(toHex(log.name.device), log, from)
+  /** Does an entry at that place of a log count now, as far as is known here? */
+  counts(log: Log, from: number): boolean {
+    return from < this.#countedOf(log, this.#readersById.get(log.id)?.counted ?? 0)
+  }
+
+  #countedOf(log: Log, asPast: number): number {
+    return Math.max(asPast, this.#options.kept(toHex(log.name.device), log))
   }
 
   /** By log, everything that has been delivered. */
@@ -204,6 +216,98 @@ export class Feed {
     this.#stopped = true
   }
 
+  /**
+   * Works out anew what counts, after roles have changed: content that its author's role does not keep any more counts on
+   * as the past of what is kept, or is taken back. `leave` is given by log what counts of those that lose something; until
+   * it resolves nothing else is delivered. O(all entries), and only where content may have to leave.
+   */
+  async recount(leave: (counts: Counts) => Promise<void>): Promise<void> {
+    if (this.#riskNow() === this.#riskBefore) return
+    this.#isHeld = true
+    this.#ownWhileHeld = []
+    this.#busy++
+    try {
+      while (this.#pumping) await this.#options.yieldTurn()
+      const readers = [...this.#readersById.values()]
+      for (const { draining } of readers) await draining
+      const content = readers.filter(({ log }) => log.name.core !== 'control')
+      const logs: Countable[] = []
+      for (const { log, delivered: end } of content) {
+        const pasts: Past[] = []
+        for await (const { from, entry } of this.#entriesOf(log, 0, end))
+          pasts.push({ from, deps: entry.deps })
+        logs.push({ id: log.id, kept: this.#countedOf(log, 0), end, pasts })
+      }
+      // Appended by this device meanwhile.
+      const more = this.#ownWhileHeld.filter(({ core }) => core === 'content')
+      const counts = countContent(
+        logs.map((counted) => ({ ...counted, end: this.deliveredOf(counted.id) })),
+        more.flatMap(({ entry }) => entry.deps)
+      )
+      const leaving = new Map<LogId, number>()
+      for (const reader of content) {
+        const length = counts.get(reader.log.id)!
+        reader.counted = length
+        if (length >= reader.delivered) continue
+        leaving.set(reader.log.id, length)
+        reader.rewind(length)
+        const { content: declared } = this.#declared
+        if ((declared.get(reader.log.id) ?? 0) > length) declared.set(reader.log.id, length)
+      }
+      this.#riskBefore = this.#riskNow()
+      if (leaving.size > 0 && !this.#stopped) await leave(leaving)
+    } finally {
+      this.#isHeld = false
+      this.#done()
+      this.wake()
+    }
+  }
+
+  /** Entries that count no longer, or not yet, since their authors' roles do not allow them: those that can be read. */
+  async *leftOut(): AsyncGenerator<EntryRef & { device: DeviceId; entry: Entry }> {
+    for (const reader of [...this.#readersById.values()]) {
+      const { log } = reader
+      const from = Math.max(reader.delivered, this.#countedOf(log, reader.counted))
+      if (log.name.core === 'control' || from >= log.contiguousLength) continue
+      for await (const { entry, ...blocks } of this.#entriesOf(log, from, log.contiguousLength)) {
+        yield { log: log.id, device: toHex(log.name.device), entry, ...blocks }
+      }
+    }
+  }
+
+  #riskNow(): string {
+    const risks: string[] = []
+    for (const { log, delivered } of this.#readersById.values()) {
+      const kept = this.#countedOf(log, 0)
+      if (kept < delivered) risks.push(`${log.id} ${kept}`)
+    }
+    return risks.join()
+  }
+
+  /** The valid entries in a range of a log, one after the other; those whose key is not here are left out. */
+  async *#entriesOf(
+    log: Log,
+    start: number,
+    end: number
+  ): AsyncGenerator<{ from: number; to: number; entry: Entry }> {
+    const assembler = new EntryAssembler()
+    let from = start
+    for (let seq = start; seq < end; seq++) {
+      const block = await log.get(seq)
+      if (block === null) return
+      let entry: Entry | null = null
+      try {
+        const key = this.#options.keyOf(log, keyIdOfBlock(block))
+        if (key !== null) entry = assembler.add(openBlock(block, { ...log.name, seq }, key))
+      } catch (error) {
+        if (!(error instanceof SkeinError)) throw error
+        assembler.reset() // Malformed: nothing on any device.
+      }
+      if (entry !== null) yield { from, to: seq + 1, entry }
+      if (assembler.isEmpty) from = seq + 1
+    }
+  }
+
   /** Takes what this device has just appended: it needs no reading back. */
   deliverOwn(log: Log, device: DeviceId, appended: Appended): void {
     const reader = this.#readersById.get(log.id)
@@ -219,7 +323,12 @@ export class Feed {
 
   #passBy(reader: Reader, device: DeviceId, appended: Appended): void {
     const { from, to, entry } = appended
-    if (reader.passBy(appended)) {
+    // Sealed, perhaps, when more was delivered than counts now.
+    const isReady =
+      from < this.#countedOf(reader.log, reader.counted) &&
+      entry.deps.every(({ log, length }) => this.deliveredOf(log) >= length)
+    if (reader.passBy(appended, isReady)) {
+      if (this.#isHeld) this.#ownWhileHeld.push(appended)
       this.#options.deliver({ device, log: reader.log, from, to, entry, isOwn: true })
     }
     void this.#pump()
@@ -234,7 +343,7 @@ export class Feed {
     for (const { log, delivered } of this.#readersById.values()) {
       if (delivered === 0) continue
       cut.set(log.id, delivered)
-      if (log === ownLog || (core === 'control' && log.name.core !== 'control')) continue
+      if (log === ownLog || !this.#isDeclared(core, log)) continue
       if (declared.get(log.id) === delivered) continue
       const treeHash = await log.treeHashAt(delivered)
       if (treeHash === null) continue
@@ -244,6 +353,11 @@ export class Feed {
     // Only now: an entry that is not written for a failure in between has declared nothing.
     for (const [log, length] of newly) declared.set(log, length)
     return { deps, cut }
+  }
+
+  #isDeclared(core: OwnCore, { name }: Log): boolean {
+    if (core === 'content') return true
+    return name.core === 'control' && this.#options.declares(toHex(name.device))
   }
 
   /** Reads an entry again that was delivered before. Fails with `STORAGE_DAMAGED` when its blocks are not here. */
@@ -264,6 +378,7 @@ export class Feed {
   /** Reads all that is here of a log. Resolves when that is done, also where it was under way already. */
   #drain(reader: Reader): Promise<void> {
     reader.isWanted = true
+    if (this.#isHeld) return Promise.resolve() // Until it is woken.
     reader.draining ??= this.#readAll(reader)
     return reader.draining
   }
@@ -272,9 +387,9 @@ export class Feed {
     const { log } = reader
     this.#busy++
     try {
-      while (reader.isWanted && !this.#stopped) {
+      while (reader.isWanted && !this.#stopped && !this.#isHeld) {
         reader.isWanted = false
-        while (!this.#stopped && (await reader.read())) void this.#pump()
+        while (!this.#stopped && !this.#isHeld && (await reader.read())) void this.#pump()
       }
       void this.#pump()
     } catch (cause) {
@@ -314,25 +429,22 @@ export class Feed {
       this.#again = false
       for (const reader of this.#readersById.values()) {
         let pending: Pending | undefined
-        while (!this.#stopped && (pending = reader.queue[0]) !== undefined) {
-          const gate =
-            pending.entry === null ? 'skip' : await this.#gate(reader, pending, pending.entry)
-          if (gate === 'wait') break
+        while (!this.#stopped && !this.#isHeld && (pending = reader.queue[0]) !== undefined) {
+          if (!(await this.#isReady(reader, pending))) break
           if (reader.queue[0] !== pending) continue
           reader.queue.shift()
           reader.queuedBytes -= pending.entry?.body.length ?? 0
           reader.waitsFor = null
           reader.delivered = pending.to
           this.#again = true
-          if (gate === 'deliver' && pending.entry !== null)
-            this.#deliver(reader, pending, pending.entry)
+          if (pending.entry !== null) this.#deliver(reader, pending, pending.entry)
           else this.#options.onPassedOver()
           if (++sinceTurn % deliveriesATurn === 0) await this.#options.yieldTurn()
         }
         // Not while it is as full as before: it would be drained again and again without a turn between.
         if (reader.isPaused && !reader.isFull) void this.#drain(reader)
       }
-    } while (this.#again && !this.#stopped)
+    } while (this.#again && !this.#stopped && !this.#isHeld)
   }
 
   #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {
@@ -340,29 +452,39 @@ export class Feed {
     this.#options.deliver({ device, log, from, to, entry, isOwn })
   }
 
-  async #gate(reader: Reader, pending: Pending, entry: Entry): Promise<Gate> {
-    const { log } = reader
-    if (!pending.depsChecked) {
-      for (const dep of entry.deps) {
-        const other = this.#readersById.get(dep.log)
-        if (other === undefined || other.delivered < dep.length) {
-          reader.waitsFor = dep
-          return 'wait'
-        }
-      }
-      for (const dep of entry.deps) {
-        const other = this.#readersById.get(dep.log)!.log
-        const treeHash = await this.#treeHashOf(other, dep.length)
-        if (treeHash === dep.treeHash) continue
-        reader.waitsFor = treeHash === null ? dep : 'trust'
-        if (treeHash !== null) this.#options.onForkEvidence(other, dep.length)
-        return 'wait'
-      }
-      pending.depsChecked = true
+  /** True if it may be delivered; else `waitsFor` says what for. */
+  async #isReady(reader: Reader, pending: Pending): Promise<boolean> {
+    if (pending.from >= this.#countedOf(reader.log, reader.counted)) {
+      reader.waitsFor = 'trust'
+      return false
     }
-    const gate = this.#options.gate(toHex(log.name.device), log, pending.from)
-    if (gate === 'wait') reader.waitsFor = 'trust'
-    return gate
+    if (pending.depsChecked || pending.entry === null) return true
+    const { deps } = pending.entry
+    for (const dep of deps) {
+      const other = this.#readersById.get(dep.log)
+      if (other !== undefined && other.delivered >= dep.length) continue
+      reader.waitsFor = dep
+      if (other !== undefined) await this.#countPast(other, dep)
+      return false
+    }
+    for (const dep of deps) {
+      const other = this.#readersById.get(dep.log)!.log
+      const treeHash = await this.#treeHashOf(other, dep.length)
+      if (treeHash === dep.treeHash) continue
+      reader.waitsFor = treeHash === null ? dep : 'trust'
+      if (treeHash !== null) this.#options.onForkEvidence(other, dep.length)
+      return false
+    }
+    pending.depsChecked = true
+    return true
+  }
+
+  /** What an entry that counts builds on counts with it, once it is here and is what that entry names. */
+  async #countPast(other: Reader, dep: Dep): Promise<void> {
+    if (other.counted >= dep.length || other.log.contiguousLength < dep.length) return
+    if ((await this.#treeHashOf(other.log, dep.length)) !== dep.treeHash) return
+    other.counted = Math.max(other.counted, dep.length)
+    this.#again = true
   }
 
   /** Null while it is not to be had: then 'progress' of the log tells when to ask again. */
@@ -386,6 +508,8 @@ class Reader {
   /** Of the bodies in the queue. */
   queuedBytes = 0
   delivered: number
+  /** Up to where entries count as the past of others that do, whatever the author's role. */
+  counted = 0
   /** The next block to read. */
   readTo: number
   #entryFrom: number
@@ -413,21 +537,34 @@ class Reader {
     this.#options = options
   }
 
+  /** Goes back to a length at which an entry ends. Not while it reads. */
+  rewind(length: number): void {
+    this.delivered = length
+    this.readTo = length
+    this.#entryFrom = length
+    this.#assembler.reset()
+    this.queue.length = 0
+    this.queuedBytes = 0
+    this.waitsFor = null
+    this.isWanted = true
+    if (this.#isOwnLog) this.limit = Math.max(this.limit, this.log.contiguousLength)
+  }
+
   get isFull(): boolean {
     return this.queue.length >= entriesAhead || this.queuedBytes >= bytesAhead
   }
 
   /**
-   * Takes an entry that this device appended itself. True if it is delivered with that; otherwise it queues behind
-   * entries of the same log that wait for something.
+   * Takes an entry that this device appended itself. True if it is delivered with that; otherwise it queues, as what is
+   * not ready does, and what comes behind entries of the same log that wait.
    */
-  passBy({ from, to, entry }: Appended): boolean {
+  passBy({ from, to, entry }: Appended, isReady: boolean): boolean {
     if (this.readTo !== from)
       throw new RangeError(`Entry ${from} of an own log came at ${this.readTo}`)
     this.readTo = to
     this.#entryFrom = to
-    if (this.queue.length > 0) {
-      this.queue.push({ from, to, entry, depsChecked: true, isOwn: true })
+    if (this.queue.length > 0 || !isReady) {
+      this.queue.push({ from, to, entry, depsChecked: isReady, isOwn: true })
       this.queuedBytes += entry.body.length
       return false
     }

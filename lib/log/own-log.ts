@@ -61,8 +61,10 @@ export interface OwnLogOptions {
   /** The store makes durable what it takes: blocks pass no outbox. */
   readonly isStoreDurable?: boolean
   readonly platform: Platform
-  /** The keys that a new entry is sealed under. */
-  readonly keyFor: (core: OwnCore) => Uint8Array
+  /** The key that a new entry is sealed under; null where it waits for one that is still to be made. */
+  readonly keyFor: (core: OwnCore) => Uint8Array | null
+  /** Entries wait for a key: `keysChanged` tells when to look again. */
+  readonly onKeyWanted: () => void
   /** What a new entry says it has seen, and the whole cut behind it. */
   readonly seen: (core: OwnCore) => Promise<{ deps: Dep[]; cut: Map<LogId, number> }>
   /** Makes all that is in the store durable. */
@@ -108,6 +110,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   /** Entries ever taken on, and those of them that are written. */
   #taken = 0
   #written = 0
+  /** All that is in the queue waits for a key. */
+  #lacksKey = false
+  #keysChanged: (() => void)[] = []
   #trimAt = trimAtBytes
 
   constructor(options: OwnLogOptions) {
@@ -156,6 +161,14 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return this.#session.counter
   }
 
+  /** Takes new client ids: entries under the present ones do not count any more, and may count again. */
+  async newSession(): Promise<void> {
+    this.#session = { counter: this.#session.counter + 1, marked: false }
+    await this.#running
+    if (!this.#closed)
+      await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
+  }
+
   /** What keeps entries from being written now, or null. */
   get error(): SkeinError | null {
     return this.#error
@@ -189,12 +202,24 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       const timeMs = this.#options.platform.clock.now()
       this.#queue.push({ core, kind, body, timeMs, resolve, reject })
       this.#taken++
+      this.#lacksKey = false
       this.#run()
     })
   }
 
   /** Resolves when everything in the queue now is durable; rejects when writing fails meanwhile. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    return this.#flush(true)
+  }
+
+  /** There may be a key now for what waits for one. */
+  keysChanged(): void {
+    this.#lacksKey = false
+    for (const look of this.#keysChanged.splice(0)) look()
+    this.#run()
+  }
+
+  async #flush(waitsForKey: boolean): Promise<void> {
     const upTo = this.#taken
     while (this.#written < upTo) {
       if (this.#closed) throw this.#error ?? closedError()
@@ -202,8 +227,10 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       this.#cancelRetry = null
       this.#run()
       const running = this.#running ?? this.#recovering
-      if (running === null) throw behindError()
-      await running
+      if (running !== null) await running
+      else if (!this.#lacksKey) throw behindError()
+      else if (waitsForKey) await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
+      else throw new SkeinError('NOT_ALLOWED', 'No content key is here that may be used')
       if (this.#error !== null) throw this.#error
     }
   }
@@ -212,7 +239,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   async close(): Promise<void> {
     if (this.#closed) return
     try {
-      await this.flush()
+      await this.#flush(false)
       if (this.#session.marked) {
         await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
       }
@@ -309,7 +336,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   #run(): void {
     if (this.#running !== null || this.#recovering !== null || this.#closed) return
-    if (this.isIdle || this.#cancelRetry !== null) return
+    if (this.isIdle || this.#cancelRetry !== null || this.#lacksKey) return
     // A group that was begun goes on: it recovers what the store lost meanwhile.
     if (this.isBehind && this.#group === null) return
     this.#running = this.#write().finally(() => {
@@ -324,7 +351,11 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     try {
       this.#group ??= await this.#sealGroup()
       const group = this.#group
-      if (group === null) return
+      if (group === null) {
+        this.#lacksKey = this.#queue.length > 0
+        if (this.#lacksKey) this.#options.onKeyWanted()
+        return
+      }
       durable = this.#makeDurable(group)
       durable.catch(() => {}) // It is waited for below, whatever fails before.
       // The mark of a session comes before its first edit, in the store too.
@@ -376,6 +407,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     }
     const waiting: Waiting[] = []
     const appended: Appended[] = []
+    let lacksKey = false
     let bytes = 0
     for (const next of this.#queue) {
       if (bytes >= maxGroupBytes) break
@@ -387,6 +419,11 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       const log = this.#logs[next.core]
       try {
         const key = this.#options.keyFor(next.core)
+        if (key === null) {
+          // What makes the key may stand behind it in the queue.
+          lacksKey = true
+          continue
+        }
         const seen = await this.#options.seen(next.core)
         cut = seen.cut
         entry = { kind: next.kind, timeMs: next.timeMs, deps: seen.deps, body: next.body }
@@ -404,7 +441,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       appended.push({ core: next.core, from: at, to: at + sealed.length, entry, cut })
       for (const block of sealed) bytes += block.length
     }
-    this.#queue.splice(0, waiting.length)
+    const taken = lacksKey ? new Set(waiting) : null
+    if (taken === null) this.#queue.splice(0, waiting.length)
+    else this.#queue = this.#queue.filter((next) => !taken.has(next))
     return waiting.length === 0 ? null : { waiting, appended, blocks, inOutbox: false }
   }
 

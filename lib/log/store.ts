@@ -18,8 +18,7 @@ import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
-import { allowPush, awaitPushes, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
-import { Receiver, type ReceivedHead } from './receive.ts'
+import { allowPush, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
 const hashesKept = 512
@@ -119,7 +118,6 @@ export class Log extends Emitter<LogEvents> {
     await core.ready()
     guardConflicts(core)
     forgiveMisfits(core)
-    awaitPushes(core)
     if (this.#keys !== null) holdWrites(core, () => this.#hold)
     this.#core = core
     this.#lengthsBefore = null
@@ -268,17 +266,6 @@ export class Log extends Emitter<LogEvents> {
     if (!this.isAttached) return
     const { replicator } = this.#core.core
     if (!replicator.attached(mux)) replicator.attachTo(mux)
-  }
-
-  /** Takes blocks that did not come from a peer. Fails with `BAD_SEAL` where the head is not what its author signed. */
-  receiver(head: ReceivedHead): Receiver {
-    this.#assertAttached()
-    return new Receiver(this.#core, head)
-  }
-
-  /** Blocks came in another way than from a peer: whoever reads on is to look. */
-  received(): void {
-    this.emit('progress', {})
   }
 
   /** Did fetching stop from some peer, since what came could not be written, or was wrong? */

@@ -13,6 +13,7 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { decodeAll, fromHex, toHex } from '../bytes.ts'
+import type { LogId } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
 import { spaceChannelId } from '../trust/keys.ts'
 import { Channel } from './channel.ts'
@@ -37,6 +38,8 @@ export interface SpaceChannelHost {
   readonly spaceKey: Uint8Array
   readonly now: () => number
   readonly isMember: (device: string) => boolean
+  /** Of who is no member any more, where the entries stand that say so. */
+  readonly newsFor: (device: string) => readonly { readonly log: LogId; readonly length: number }[]
   /** The logs that a member gets and brings. */
   readonly logs: () => readonly Log[]
   readonly holdings: () => Promise<Holding[]>
@@ -59,6 +62,7 @@ export class SpaceChannel {
   hasHoldings = false
   #claimed: readonly Holding[] = []
   #isListed = false
+  #isTelling = false
   readonly #unsent: Holding[] = []
   #presenceSecond = 0
   #presenceCount = 0
@@ -76,7 +80,11 @@ export class SpaceChannel {
         (bytes) => this.#onAsked(bytes)
       ],
       onOpen: () => this.update(),
-      onClose: () => this.#dismiss()
+      onClose: () => {
+        this.#dismiss()
+        this.hasHoldings = false
+        this.#claimed = []
+      }
     })
   }
 
@@ -96,6 +104,7 @@ export class SpaceChannel {
         this.#acknowledgeLeave()
         this.#dismiss()
       }
+      this.#tellOfRemoval()
       this.#attachNewerControl()
       return
     }
@@ -159,8 +168,6 @@ export class SpaceChannel {
     this.#isAdmitted = false
     this.#isListed = false
     this.#unsent.length = 0
-    this.hasHoldings = false
-    this.#claimed = []
     this.#host.onClosed(this)
   }
 
@@ -171,12 +178,12 @@ export class SpaceChannel {
   #onHolds(bytes: Uint8Array): void {
     const holdings = decodeHoldings(bytes)
     this.hasHoldings = true
-    if (!this.#isAdmitted) this.#claim(holdings)
+    this.#claim(holdings)
     if (this.#isAdmitted) this.#host.onHolds(this, holdings)
     else this.update()
   }
 
-  /** Keeps what an unknown device says it holds, until it is known: of the space's own logs, and of a few more. */
+  /** Keeps what a device says it holds: of the space's own logs, and of a few more. */
   #claim(holdings: readonly Holding[]): void {
     const byLog = new Map([...this.#claimed, ...holdings].map((holding) => [holding.log, holding]))
     this.#claimed = [...byLog.values()].slice(0, maxClaims)
@@ -207,6 +214,24 @@ export class SpaceChannel {
     if (second !== this.#presenceSecond) this.#presenceCount = 0
     this.#presenceSecond = second
     return this.#isAdmitted && ++this.#presenceCount <= maxPresenceRate
+  }
+
+  /**
+   * Who has been removed hears of it: it gets control logs until it says that it holds the entry, and no content. Whoever
+   * holds the space key can read what it gets meanwhile, and it has held it since it was let in.
+   */
+  #tellOfRemoval(): void {
+    const claimedByLog = new Map(this.#claimed.map(({ log, length }) => [log, length]))
+    const lacksNews =
+      this.hasHoldings &&
+      this.#host
+        .newsFor(this.device)
+        .some(({ log, length }) => (claimedByLog.get(log) ?? 0) < length)
+    if (!lacksNews && this.#isTelling) this.#detach()
+    this.#isTelling = lacksNews
+    if (!lacksNews) return
+    for (const log of this.#host.logs())
+      if (log.name.core === 'control') log.replicate(this.connection.mux)
   }
 
   #attachNewerControl(): void {

@@ -10,7 +10,7 @@ import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import { Holdings, type Holding } from './holdings.ts'
-import { SpaceChannel, type Presence } from './space-channel.ts'
+import { SpaceChannel, type Presence, type SpaceChannelHost } from './space-channel.ts'
 
 /** How often to look, while something is lacking, whether it still comes. */
 const stallCheckMs = 1_000
@@ -26,6 +26,8 @@ export interface SpaceSyncOptions {
   readonly feed: Feed
   readonly isMember: (device: DeviceId) => boolean
   readonly mayRead: (device: DeviceId) => boolean
+  /** Where it stands that a device was removed. */
+  readonly newsFor: SpaceChannelHost['newsFor']
   readonly isOwn: (log: Log) => boolean
   readonly syncStore: () => Promise<void>
   readonly onPeers: (added: DeviceId[], removed: DeviceId[]) => void
@@ -119,6 +121,7 @@ export class SpaceSync {
       spaceKey: options.spaceKey,
       now: () => options.clock.now(),
       isMember: options.isMember,
+      newsFor: options.newsFor,
       logs: () => options.feed.logs,
       holdings: () => this.holdings.mine(),
       retryLater: (again) => void options.clock.after(retryMs, again),

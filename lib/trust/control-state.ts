@@ -5,11 +5,9 @@
 import { equalBytes, toHex } from '../bytes.ts'
 import type { BoxKeys } from '../crypto.ts'
 import { SkeinError, type ErrorCode } from '../errors.ts'
-import { keyIdOf, kinds } from '../log/entry.ts'
+import { kinds } from '../log/entry.ts'
 import {
-  decodeEpoch,
   decodeGenesis,
-  decodeGrant,
   decodeInviteEntry,
   decodeInviteRevoke,
   spaceIdOf,
@@ -17,11 +15,12 @@ import {
   type InviteEntry,
   type Role
 } from './control.ts'
-import { openHandedKeys, type KeyRing } from './keys.ts'
+import { Epochs } from './epochs.ts'
+import type { KeyRing } from './keys.ts'
+import { MemberSet, type FallenCut } from './member-set.ts'
 import {
+  cutsInForce,
   mayGrant,
-  mayWrite,
-  membersOf,
   roleAtControl,
   type ControlEntry,
   type DeviceId,
@@ -31,8 +30,11 @@ import {
 const knownKinds: ReadonlySet<number> = new Set([
   kinds.genesis,
   kinds.grant,
+  kinds.cut,
+  kinds.lift,
   kinds.leave,
   kinds.epoch,
+  kinds.keyShare,
   kinds.invite,
   kinds.inviteRevoke
 ])
@@ -50,15 +52,14 @@ interface IssuedInvite extends Position {
 export class ControlState {
   readonly genesis: Genesis
   readonly ring: KeyRing
-  readonly #device: Uint8Array
-  readonly #box: BoxKeys
-  readonly #entries: ControlEntry[] = []
-  #members: Map<DeviceId, Membership>
+  readonly epochs: Epochs
+  readonly #set: MemberSet
   /** Anyone can write an entry with a key that another's invite has. */
   readonly #invitesByKey = new Map<string, IssuedInvite[]>()
   readonly #revocations: (Position & { key: string })[] = []
-  readonly #epochs: (Position & { id: Uint8Array })[] = []
   readonly #unknownCriticals: (Position & { kind: number })[] = []
+  /** Cuts that took a role from someone here, by name. */
+  readonly #inForce = new Set<string>()
 
   /** Fails with `BAD_ENCODING` when the genesis is not that of the space. */
   constructor(genesisBytes: Uint8Array, ring: KeyRing, device: Uint8Array, box: BoxKeys) {
@@ -67,13 +68,18 @@ export class ControlState {
     }
     this.genesis = decodeGenesis(genesisBytes)
     this.ring = ring
-    this.#device = device
-    this.#box = box
-    this.#members = membersOf(this.genesis, [])
+    this.#set = new MemberSet(this.genesis)
+    this.epochs = new Epochs({
+      genesis: this.genesis,
+      ring,
+      device,
+      box,
+      members: () => this.members
+    })
   }
 
   get members(): ReadonlyMap<DeviceId, Membership> {
-    return this.#members
+    return this.#set.members
   }
 
   /** A critical kind of entry that this version does not know: it must not write on, and says so. */
@@ -84,14 +90,10 @@ export class ControlState {
 
   /** Takes an entry; says what it changed. An entry that is malformed changes nothing. */
   add(entry: ControlEntry): { members: boolean; keys: boolean } {
-    this.#entries.push(entry)
-    const changed = { members: false, keys: false }
-    if (entry.kind === kinds.grant || entry.kind === kinds.leave) {
-      this.#members = membersOf(this.genesis, this.#entries)
-      changed.members = true
-    }
+    const changed = { members: this.#set.add(entry), keys: false }
     try {
-      changed.keys = this.#read(entry)
+      this.#readInvite(entry)
+      changed.keys = this.epochs.add(entry)
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error // Malformed: counts for nothing, on every peer alike.
     }
@@ -100,18 +102,21 @@ export class ControlState {
     return changed
   }
 
-  /**
-   * The key that content is sealed under now, or null while none is here. Members' keys come first; until keys are
-   * rotated, that of someone who has left serves on where there is no other.
-   */
-  get contentKey(): Uint8Array | null {
-    const usable = this.#epochs.filter((epoch) => mayWrite(this.#roleAt(epoch)))
-    usable.sort((a, b) => this.#bySeniority(a, b))
-    for (const { id } of usable) {
-      const key = this.ring.epochKey(id)
-      if (key !== null) return key
+  /** Cuts that were in force here when this was last asked and have fallen since: whom they removed is back. */
+  takeReturned(): FallenCut[] {
+    const { members } = this.#set
+    if (!this.#set.hasCuts) return []
+    const { fallen } = this.#set
+    const returned = fallen.filter(({ name }) => this.#inForce.delete(name))
+    for (const member of members.values()) {
+      for (const { name } of cutsInForce(member)) this.#inForce.add(name)
     }
-    return null
+    return returned
+  }
+
+  /** The key that content is sealed under now, or null while none is here that may be used. */
+  get contentKey(): Uint8Array | null {
+    return this.epochs.usableKey
   }
 
   /** The invite of that public key, if it was issued by someone who might. */
@@ -130,14 +135,14 @@ export class ControlState {
     const invite = this.#issued(key)
     if (invite === null) return 'INVITE_REFUSED'
     const { entry, issuer } = invite
-    if (!mayGrant(this.#members.get(issuer)?.role ?? null, entry.role)) return 'INVITE_REVOKED'
+    if (!mayGrant(this.members.get(issuer)?.role ?? null, entry.role)) return 'INVITE_REVOKED'
     const isRevoked = this.#revocations.some(
       (revocation) => revocation.key === key && mayGrant(this.#roleAt(revocation), entry.role)
     )
     if (isRevoked) return 'INVITE_REVOKED'
     if (entry.expiresAtMs > 0 && nowMs >= entry.expiresAtMs) return 'INVITE_EXPIRED'
     let used = 0
-    for (const member of this.#members.values()) if (member.invites.includes(key)) used++
+    for (const member of this.members.values()) if (member.invites.includes(key)) used++
     return used >= entry.uses ? 'INVITE_USED_UP' : null
   }
 
@@ -151,17 +156,16 @@ export class ControlState {
 
   /** The role that an entry was written under: what was written while powerless stays powerless. */
   #roleAt({ issuer, seq }: Position): Role | null {
-    const member = this.#members.get(issuer)
+    const member = this.members.get(issuer)
     return member === undefined ? null : roleAtControl(member, seq)
   }
 
   #bySeniority(a: Position, b: Position): number {
-    const rankOf = ({ issuer }: Position): number => this.#members.get(issuer)?.rank ?? 0
+    const rankOf = ({ issuer }: Position): number => this.members.get(issuer)?.rank ?? 0
     return rankOf(b) - rankOf(a) || b.seq - a.seq || (a.issuer < b.issuer ? -1 : 1)
   }
 
-  /** True if that changed which keys are here. */
-  #read({ device, seq, kind, body }: ControlEntry): boolean {
+  #readInvite({ device, seq, kind, body }: ControlEntry): void {
     if (kind === kinds.invite) {
       const entry = decodeInviteEntry(body)
       const key = toHex(entry.publicKey)
@@ -169,21 +173,6 @@ export class ControlState {
       this.#invitesByKey.set(key, [...issued, { issuer: device, seq, entry }])
     } else if (kind === kinds.inviteRevoke) {
       this.#revocations.push({ issuer: device, seq, key: toHex(decodeInviteRevoke(body)) })
-    } else if (kind === kinds.grant) {
-      const grant = decodeGrant(body)
-      if (!equalBytes(grant.device.signKey, this.#device)) return false
-      const handed = openHandedKeys(grant.sealedKeys, this.ring.space, this.#device, this.#box)
-      if (handed === null || !equalBytes(handed.spaceKey, this.ring.spaceKey)) return false
-      return handed.epochKeys.map((key) => this.ring.addEpochKey(key)).includes(true)
-    } else if (kind === kinds.epoch) {
-      const epoch = decodeEpoch(body)
-      this.#epochs.push({ issuer: device, seq, id: epoch.epochId })
-      const mine = epoch.sealed.find(({ signKey }) => equalBytes(signKey, this.#device))
-      if (mine === undefined) return true
-      const key = this.ring.openEpochKey(mine.sealedKey, this.#device, this.#box)
-      if (key !== null && equalBytes(keyIdOf(key), epoch.epochId)) this.ring.addEpochKey(key)
-      return true
     }
-    return false
   }
 }

@@ -5,13 +5,12 @@
  *     genesis   := varUint(rules: 1) • salt(16) • varString(space name) • varUint(n) • device*n     // owners, in order
  *     grant     := device • role(1) • varUint(control length) • varUint(content core) • varUint(content length)
  *                  • varUint8Array(invite public key or nothing) • varUint8Array(sealed keys)
- *     epoch     := epochId(32) • varUint(n) • (signKey(32) • varUint8Array(sealed key))*n • varUint8Array(earlier keys)
  *     invite    := publicKey(32) • role(1) • varUint(uses) • varUint(expiresAtMs, 0 = never)
  *     inviteRevoke := publicKey(32)
  *     leave     := varUint(content core) • varUint(content length)
  *     role      := 1 mirror · 2 reader · 3 writer · 4 admin
  *
- * The rest of the table in `design/trust.md` (cut, lift, keyShare, roll, forkProof) has its kinds reserved in
+ * Cuts and lifts are in `cut.ts`, epochs and key shares in `epoch.ts`; roll and forkProof have their kinds reserved in
  * `log/entry.ts`.
  */
 import * as encoding from 'lib0/encoding'
@@ -61,12 +60,6 @@ export interface Grant {
   readonly invite: Uint8Array
   /** The space key and all epoch keys, sealed to the device's box key (see `keys.ts`). */
   readonly sealedKeys: Uint8Array
-}
-
-export interface Epoch {
-  readonly epochId: Uint8Array
-  readonly sealed: readonly { readonly signKey: Uint8Array; readonly sealedKey: Uint8Array }[]
-  readonly earlierKeys: Uint8Array
 }
 
 export interface InviteEntry {
@@ -135,31 +128,6 @@ export function decodeGrant(bytes: Uint8Array): Grant {
     invite: new Uint8Array(decoding.readVarUint8Array(decoder)),
     sealedKeys: new Uint8Array(decoding.readVarUint8Array(decoder))
   }))
-}
-
-export function encodeEpoch(epoch: Epoch): Uint8Array {
-  const encoder = encoding.createEncoder()
-  encoding.writeUint8Array(encoder, epoch.epochId)
-  encoding.writeVarUint(encoder, epoch.sealed.length)
-  for (const { signKey, sealedKey } of epoch.sealed) {
-    encoding.writeUint8Array(encoder, signKey)
-    encoding.writeVarUint8Array(encoder, sealedKey)
-  }
-  encoding.writeVarUint8Array(encoder, epoch.earlierKeys)
-  return encoding.toUint8Array(encoder)
-}
-
-export function decodeEpoch(bytes: Uint8Array): Epoch {
-  return decodeAll(bytes, 'epoch', (decoder) => {
-    const epochId = readBytes(decoder, 32)
-    const count = decoding.readVarUint(decoder)
-    if (count > bytes.length) throw new RangeError(`${count} sealed keys`)
-    const sealed = Array.from({ length: count }, () => ({
-      signKey: readBytes(decoder, 32),
-      sealedKey: new Uint8Array(decoding.readVarUint8Array(decoder))
-    }))
-    return { epochId, sealed, earlierKeys: new Uint8Array(decoding.readVarUint8Array(decoder)) }
-  })
 }
 
 export function encodeInviteEntry(invite: InviteEntry): Uint8Array {

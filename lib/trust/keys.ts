@@ -5,7 +5,17 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { decodeAll, equalBytes, readBytes, toHex } from '../bytes.ts'
-import { hash, keyBytes, keyedHash, openSealed, sealTo, type BoxKeys } from '../crypto.ts'
+import {
+  decrypt,
+  encrypt,
+  hash,
+  keyBytes,
+  keyedHash,
+  nonceBytes,
+  openSealed,
+  sealTo,
+  type BoxKeys
+} from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 import { keyIdOf } from '../log/entry.ts'
 import type { GrantedRole } from './control.ts'
@@ -62,6 +72,32 @@ export class KeyRing {
     writeHeader(encoder, 'skein/epoch-key', this.space, signKey)
     encoding.writeUint8Array(encoder, key)
     return sealTo(boxKey, encoding.toUint8Array(encoder))
+  }
+
+  /** All keys held here, encrypted under another: who is handed that one has the past. */
+  sealEarlierKeys(key: Uint8Array, randomBytes: (length: number) => Uint8Array): Uint8Array {
+    const encoder = encoding.createEncoder()
+    const earlier = [...this.#epochKeysById.values()].filter((held) => !equalBytes(held, key))
+    for (const held of earlier) encoding.writeUint8Array(encoder, held)
+    const nonce = randomBytes(nonceBytes)
+    const sealed = encrypt(key, nonce, earlierData(this.space, key), encoding.toUint8Array(encoder))
+    const out = encoding.createEncoder()
+    encoding.writeUint8Array(out, nonce)
+    encoding.writeUint8Array(out, sealed)
+    return encoding.toUint8Array(out)
+  }
+
+  /** Fails with `BAD_SEAL`, `BAD_ENCODING`. */
+  openEarlierKeys(key: Uint8Array, sealed: Uint8Array): Uint8Array[] {
+    if (sealed.length === 0) return []
+    if (sealed.length < nonceBytes) throw new SkeinError('BAD_SEAL', 'Earlier keys are too short')
+    const nonce = sealed.subarray(0, nonceBytes)
+    const plain = decrypt(key, nonce, earlierData(this.space, key), sealed.subarray(nonceBytes))
+    return decodeAll(plain, 'list of earlier keys', (decoder) => {
+      const keys: Uint8Array[] = []
+      while (decoding.hasContent(decoder)) keys.push(readBytes(decoder, keyBytes))
+      return keys
+    })
   }
 
   /** Null when the box is not for this device; fails with `BAD_ENCODING` when it is and holds something else. */
@@ -131,6 +167,11 @@ export function clientIdOf(
   let id = digest[6]! & 15
   for (let i = 5; i >= 0; i--) id += digest[i]! * 2 ** (4 + 8 * (5 - i))
   return id
+}
+
+/** XChaCha20-Poly1305 does not commit to its key: the name of the key does. */
+function earlierData(space: Uint8Array, key: Uint8Array): Uint8Array {
+  return hash('skein/earlier-keys', space, keyIdOf(key))
 }
 
 function writeHeader(

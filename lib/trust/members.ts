@@ -1,21 +1,9 @@
 /**
- * Who is a member of a space with which role: a pure function of the set of control entries, evaluated rank by rank,
- * owner 1 first. No clock and no order of arrival goes into it. An entry counts if its author's role at its position
- * in the author's log allows it; what was written while powerless stays powerless.
+ * What a member is, and what its role is at a place of its logs. The rules are in `README.md`; who is a member is worked
+ * out in `member-set.ts`.
  */
-import { toHex } from '../bytes.ts'
-import { kinds } from '../log/entry.ts'
-import {
-  decodeGrant,
-  decodeLeave,
-  type DeviceRecord,
-  type Genesis,
-  type Grant,
-  type GrantedRole,
-  type Leave,
-  type LogPosition,
-  type Role
-} from './control.ts'
+import type { DeviceRecord, GrantedRole, Leave, LogPosition, Role } from './control.ts'
+import type { CutRole } from './cut.ts'
 
 /** A device's signing key in hex. */
 export type DeviceId = string
@@ -26,115 +14,163 @@ export interface ControlEntry {
   readonly seq: number
   readonly kind: number
   readonly body: Uint8Array
+  /** The lengths of others' control logs that it declares to have seen, those that grew since its author's last entry. */
+  readonly seen?: readonly { readonly device: DeviceId; readonly length: number }[]
 }
 
 export interface Membership {
   readonly device: DeviceId
   readonly record: DeviceRecord
-  /** The highest role that stands now, null once the device has left. */
+  /** The role now; null for who has left, was cut, or was let in by a grant that fell. */
   readonly role: Role | null
   readonly rank: number
-  /** Every salt that a valid grant gave it: the client ids made from them are its own. */
+  /** Every salt that a grant gave it, fallen ones too: the client ids made from them are its own. */
   readonly salts: readonly Uint8Array[]
   /** The invites that its grants answer, in hex. */
   readonly invites: readonly string[]
+  /** Valid grants. */
   readonly grants: readonly Standing[]
   readonly leaves: readonly LeaveAt[]
+  /** Cuts that count, with the rank that they have. */
+  readonly cuts: readonly StandingCut[]
+  /** Was it ever granted reader or above, validly or not: may it hold content keys? */
+  readonly wasReader: boolean
 }
 
 /** A role that holds from a position on. */
-interface Standing {
+export interface Standing {
   readonly role: Role
+  readonly rank: number
   readonly from: LogPosition
-  readonly salt: Uint8Array
 }
 
-interface LeaveAt {
+export interface LeaveAt {
   readonly control: number
   readonly content: Leave
 }
 
-/** Ranks compare roles: whoever has the higher one may grant the lower. */
-const ownerRank = 1_000
-const rankOf: Record<GrantedRole, number> = { mirror: 1, reader: 2, writer: 3, admin: 4 }
-
-/**
- * Evaluates the set of control entries. Entries that are malformed, or that their author's role does not allow, count
- * for nothing. O(entries · log entries).
- */
-export function membersOf(
-  genesis: Genesis,
-  entries: readonly ControlEntry[]
-): Map<DeviceId, Membership> {
-  const logs = logsOf(entries)
-  const building = new Map<DeviceId, Builder>()
-  const builderOf = (device: DeviceId): Builder => {
-    let builder = building.get(device)
-    if (builder === undefined) {
-      builder = new Builder(device, leavesOf(logs.get(device) ?? []))
-      building.set(device, builder)
-    }
-    return builder
-  }
-  const takeGrantsOf = (author: Builder, role: Role): void => {
-    for (const entry of logs.get(author.device) ?? []) {
-      if (author.roleAt(entry.seq) !== role) continue
-      const grant = grantIn(entry)
-      if (grant !== null && isAbove(role, grant.role))
-        builderOf(toHex(grant.device.signKey)).grant(grant)
-    }
-  }
-  genesis.owners.forEach((record, index) => {
-    const device = toHex(record.signKey)
-    if (!building.has(device)) builderOf(device).own(record, ownerRank - index)
-  })
-  // Owners are owners by the genesis alone, and admins by owners alone: each pass settles what the next one builds on.
-  for (const owner of [...building.values()]) takeGrantsOf(owner, 'owner')
-  const admins = [...building.values()].sort((a, b) => (a.device < b.device ? -1 : 1))
-  for (const admin of admins) takeGrantsOf(admin, 'admin')
-  return new Map([...building].map(([device, builder]) => [device, builder.build()]))
+export interface StandingCut {
+  readonly name: string
+  readonly issuer: DeviceId
+  readonly seq: number
+  readonly rank: number
+  readonly role: CutRole
+  readonly control: number
+  /** What is kept of each content log, by its number; of one that is not named, nothing. */
+  readonly content: ReadonlyMap<number, number>
+  readonly demotion: string | null
 }
 
+/** Ranks compare roles: whoever has the higher one may grant and cut the lower. */
+const ownerRank = 1_000
+export const adminRank = 4
+const rankOf: Record<GrantedRole | 'none', number> = {
+  none: 0,
+  mirror: 1,
+  reader: 2,
+  writer: adminRank - 1,
+  admin: adminRank
+}
+const roleOf = ['none', 'mirror', 'reader', 'writer', 'admin'] as const
+
+/** The rank of the owner that stands there in the genesis, from 0. */
+export function rankOfOwner(index: number): number {
+  return ownerRank - index
+}
+
+export function rankOfGrant(role: GrantedRole | 'none'): number {
+  return rankOf[role]
+}
+
+export function roleOfRank(rank: number): Role | null {
+  if (rank > adminRank) return 'owner'
+  const role = roleOf[rank]!
+  return role === 'none' ? null : role
+}
+
+type Judged = Pick<Membership, 'grants' | 'leaves'> & Partial<Pick<Membership, 'cuts'>>
+
 /** The role that a member's control entry at that position was written under, or null. */
-export function roleAtControl(
-  { grants, leaves }: Pick<Membership, 'grants' | 'leaves'>,
+export function roleAtControl(member: Judged, seq: number): Role | null {
+  return roleOfRank(rankAtControl(member, seq))
+}
+
+/** The same as a rank, 0 for none. */
+export function rankAtControl({ grants, leaves, cuts = [] }: Judged, seq: number): number {
+  const standing = rankStandingAt(grants, leaves, seq)
+  return lowered(standing, cuts, (cut) => cut.control <= seq)
+}
+
+/** The highest rank of grants that stand at a position of the control log, whatever cuts there are; 0 for none. */
+export function rankStandingAt(
+  grants: readonly Standing[],
+  leaves: readonly LeaveAt[],
   seq: number
-): Role | null {
-  return highest(
-    grants.filter(
-      (grant) =>
-        grant.from.control <= seq &&
-        !leaves.some((leave) => leave.control < seq && grant.from.control <= leave.control)
-    )
-  )
+): number {
+  let highest = 0
+  for (const { rank, from } of grants) {
+    if (rank <= highest || from.control > seq) continue
+    if (leaves.some(({ control }) => control < seq && from.control <= control)) continue
+    highest = rank
+  }
+  return highest
 }
 
 /** The role that a member's content entry at that position was written under, or null. */
-export function roleAtContent(member: Membership, contentCore: number, seq: number): Role | null {
-  return highest(
-    member.grants.filter((grant) => {
-      if (isAfter(grant.from.contentCore, grant.from.content, contentCore, seq)) return false
-      return !member.leaves.some(
-        ({ control, content }) =>
-          grant.from.control <= control &&
-          !isAfter(content.contentCore, content.content, contentCore, seq)
-      )
-    })
-  )
+export function roleAtContent(member: Judged, contentCore: number, seq: number): Role | null {
+  const { grants, leaves, cuts = [] } = member
+  let standing = 0
+  for (const { rank, from } of grants) {
+    if (rank <= standing || isAfter(from.contentCore, from.content, contentCore, seq)) continue
+    const isLeft = leaves.some(
+      ({ control, content }) =>
+        from.control <= control && !isAfter(content.contentCore, content.content, contentCore, seq)
+    )
+    if (!isLeft) standing = rank
+  }
+  const rank = lowered(standing, cuts, (cut) => (cut.content.get(contentCore) ?? 0) <= seq)
+  return roleOfRank(rank)
 }
 
-/** True if some grant gives the device a role at a later content position than this one, so that waiting is in vain. */
-export function isPassedOver(member: Membership, contentCore: number, seq: number): boolean {
-  return (
-    roleAtContent(member, contentCore, seq) === null &&
-    member.grants.some((grant) =>
-      isAfter(grant.from.contentCore, grant.from.content, contentCore, seq)
-    )
-  )
+/**
+ * How far a content log of that length is kept: up to the end of its last block at whose place the member may write. What
+ * lies before counts too, as the past of what is kept.
+ */
+export function keptContent(member: Membership, contentCore: number, length: number): number {
+  const { grants, leaves, cuts } = member
+  if (leaves.length === 0 && cuts.length === 0 && grants.some(isFromTheStart)) return length
+  // Between these places the role is the same.
+  const bounds = new Set([0])
+  const add = (core: number, place: number): void => {
+    if (core <= contentCore) bounds.add(core === contentCore ? place : 0)
+  }
+  for (const { from } of grants) add(from.contentCore, from.content)
+  for (const { content } of leaves) add(content.contentCore, content.content)
+  for (const cut of cuts) add(contentCore, cut.content.get(contentCore) ?? 0)
+  let end = length
+  for (const from of [...bounds].filter((place) => place < length).sort((a, b) => b - a)) {
+    if (mayWrite(roleAtContent(member, contentCore, from))) return end
+    end = from
+  }
+  return 0
+}
+
+function isFromTheStart({ role, from }: Standing): boolean {
+  return mayWrite(role) && from.contentCore === 0 && from.content === 0
+}
+
+/** The cuts that lower the member's role now. */
+export function cutsInForce({ grants, leaves, cuts }: Membership): StandingCut[] {
+  return applying(rankStandingAt(grants, leaves, Number.MAX_SAFE_INTEGER), cuts)
 }
 
 export function mayWrite(role: Role | null): boolean {
   return role === 'owner' || role === 'admin' || role === 'writer'
+}
+
+/** May a device with this role hold the content keys? */
+export function mayRead(role: Role | null): boolean {
+  return mayWrite(role) || role === 'reader'
 }
 
 function mayAdmit(role: Role | null): boolean {
@@ -143,11 +179,7 @@ function mayAdmit(role: Role | null): boolean {
 
 /** May a device with this role grant that one? Only admins and above, and only what is strictly lower. */
 export function mayGrant(role: Role | null, granted: GrantedRole): boolean {
-  return mayAdmit(role) && isAbove(role, granted)
-}
-
-function isAbove(role: Role | null, granted: GrantedRole): boolean {
-  return role === 'owner' || (role !== null && rankOf[role] > rankOf[granted])
+  return mayAdmit(role) && (role === 'owner' || granted !== 'admin')
 }
 
 /** Would being granted that role raise a device that has this one? */
@@ -155,111 +187,33 @@ export function wouldRaise(role: Role | null, granted: GrantedRole): boolean {
   return role === null || (role !== 'owner' && rankOf[granted] > rankOf[role])
 }
 
-class Builder {
-  readonly device: DeviceId
-  #ownerRank = 0
-  /** The highest that was ever granted: whose record names the device. */
-  #recordRank = 0
-  #record: DeviceRecord | null = null
-  readonly #grants: Standing[] = []
-  readonly #leaves: LeaveAt[]
-  readonly #invites = new Set<string>()
-
-  constructor(device: DeviceId, leaves: LeaveAt[]) {
-    this.device = device
-    this.#leaves = leaves
-  }
-
-  own(record: DeviceRecord, rank: number): void {
-    this.#record = record
-    this.#ownerRank = this.#recordRank = rank
-    this.#grants.push({
-      role: 'owner',
-      from: { control: 0, contentCore: 0, content: 0 },
-      salt: record.salt
-    })
-  }
-
-  grant({ device, role, from, invite }: Grant): void {
-    // The record of the highest grant names the device; between equals the smaller key material, so that order of
-    // arrival has no say.
-    const current = this.#record
-    const better =
-      current === null ||
-      rankOf[role] > this.#recordRank ||
-      (rankOf[role] === this.#recordRank && fingerprint(device) < fingerprint(current))
-    if (better) {
-      this.#record = device
-      this.#recordRank = rankOf[role]
-    }
-    this.#grants.push({ role, from, salt: device.salt })
-    if (invite.length > 0) this.#invites.add(toHex(invite))
-  }
-
-  roleAt(seq: number): Role | null {
-    return roleAtControl({ grants: this.#grants, leaves: this.#leaves }, seq)
-  }
-
-  build(): Membership {
-    const role = this.roleAt(Number.MAX_SAFE_INTEGER)
-    return {
-      device: this.device,
-      record: this.#record!,
-      role,
-      rank: role === null ? 0 : role === 'owner' ? this.#ownerRank : rankOf[role],
-      salts: this.#grants.map((grant) => grant.salt),
-      invites: [...this.#invites],
-      grants: this.#grants,
-      leaves: this.#leaves
-    }
-  }
+function lowered(
+  standing: number,
+  cuts: readonly StandingCut[],
+  isBehind: (cut: StandingCut) => boolean
+): number {
+  if (standing === 0 || cuts.length === 0) return standing
+  let rank = standing
+  for (const cut of applying(standing, cuts.filter(isBehind)))
+    rank = Math.min(rank, rankOf[cut.role])
+  return rank
 }
 
-function highest(standing: readonly Standing[]): Role | null {
-  let role: Role | null = null
-  for (const grant of standing) {
-    if (grant.role === 'owner') return 'owner'
-    if (role === null || rankOf[grant.role] > rankOf[role as GrantedRole]) role = grant.role
+/** Those that apply where these lie behind: of a rank above, or above what the demotion leaves that they build on. */
+function applying(standing: number, behind: readonly StandingCut[]): StandingCut[] {
+  const applied = new Map<string, StandingCut>()
+  for (let before = -1; before < applied.size;) {
+    before = applied.size
+    for (const cut of behind) {
+      const demotion = cut.demotion === null ? undefined : applied.get(cut.demotion)
+      const against = Math.min(standing, demotion === undefined ? standing : rankOf[demotion.role])
+      if (cut.rank > against) applied.set(cut.name, cut)
+    }
   }
-  return role
+  return [...applied.values()]
 }
 
 /** Is position a after position b? */
 function isAfter(coreA: number, lengthA: number, coreB: number, lengthB: number): boolean {
   return coreA > coreB || (coreA === coreB && lengthA > lengthB)
-}
-
-function fingerprint(device: DeviceRecord): string {
-  return `${toHex(device.boxKey)}${toHex(device.salt)}${device.name}\0${device.person}`
-}
-
-/** The entries by author, in the order of their logs, whatever order they came in. */
-function logsOf(entries: readonly ControlEntry[]): Map<DeviceId, ControlEntry[]> {
-  const logs = new Map<DeviceId, ControlEntry[]>()
-  for (const entry of [...entries].sort((a, b) => a.seq - b.seq)) {
-    const log = logs.get(entry.device)
-    if (log === undefined) logs.set(entry.device, [entry])
-    else log.push(entry)
-  }
-  return logs
-}
-
-function grantIn(entry: ControlEntry): Grant | null {
-  if (entry.kind !== kinds.grant) return null
-  try {
-    return decodeGrant(entry.body)
-  } catch {
-    return null // A malformed entry counts for nothing, on every peer alike.
-  }
-}
-
-function leavesOf(entries: readonly ControlEntry[]): LeaveAt[] {
-  return entries.flatMap((entry) => {
-    if (entry.kind !== kinds.leave) return []
-    try {
-      return [{ control: entry.seq, content: decodeLeave(entry.body) }]
-    } catch {
-      return [] // As above.
-    }
-  })
 }

@@ -47,12 +47,15 @@ export class AppEvents extends Emitter<{ filed: { entry: AppEntry } }> {
     try {
       for (;;) {
         const woken = new Promise<void>((resolve) => (wake = resolve))
+        const count = views.eventCount
         for await (const { number, type: stored, ref } of views.events(next)) {
           next = number + 1
           if (type !== undefined && stored !== type) continue
           const { device, entry } = await readBack(ref)
           yield decodeAppEntry(entry, device, ref)
         }
+        // Numbers of events that do not count any more are not given again.
+        next = Math.max(next, count)
         if (!live || this.#isClosed || signal?.aborted === true) return
         if (next === views.eventCount) await woken
       }

@@ -137,7 +137,20 @@ export class ViewStore {
     return number
   }
 
-  /** How many events there are. */
+  /** Lets go of events that do not count any more; the others keep their numbers. */
+  async dropEvents(counts: (ref: EntryRef) => boolean): Promise<void> {
+    const dropped: StoredEvent[] = []
+    for await (const event of this.events(0)) if (!counts(event.ref)) dropped.push(event)
+    for (const { number } of dropped) {
+      this.#writes.push({
+        deleteFrom: this.#key(tables.event, uint32(number)),
+        deleteTo: this.#key(tables.event, uint32(number + 1))
+      })
+    }
+    await this.flush()
+  }
+
+  /** The number that the next event gets. */
   get eventCount(): number {
     return this.#events
   }

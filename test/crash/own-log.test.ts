@@ -257,6 +257,7 @@ class Lab {
         randomBytes: (length: number) => new Uint8Array(length)
       } as Platform,
       keyFor: () => new Uint8Array(32),
+      onKeyWanted: () => {},
       seen: async () => {
         this.whenSeen(++this.#seen)
         return { deps: [], cut: new Map() }

@@ -7,6 +7,7 @@ import { boxKeysFrom } from '../../lib/crypto.ts'
 import { keyIdOf } from '../../lib/log/entry.ts'
 import { logKeyOf } from '../../lib/log/store.ts'
 import { spaceIdOf } from '../../lib/trust/control.ts'
+import { cutNameOf } from '../../lib/trust/cut.ts'
 import { pairingChannelId } from '../../lib/trust/invite.ts'
 import {
   clientIdOf,
@@ -40,6 +41,7 @@ const vectors: Record<string, string> = {
   'topic secret': toHex(topicSecretOf(spaceKey)),
   topic: toHex(topicOf(spaceKey)),
   'id of a space’s channel': toHex(spaceChannelId(spaceKey, handshake)),
+  'name of a cut': cutNameOf(toHex(device), 7, new TextEncoder().encode('notes')),
   'id of a pairing channel': toHex(pairingChannelId(device, handshake))
 }
 

@@ -5,7 +5,6 @@ import { boxKeysFrom, hash, signKeysFrom } from '../../lib/crypto.ts'
 import { toHex } from '../../lib/bytes.ts'
 import { keyIdOf, kinds } from '../../lib/log/entry.ts'
 import {
-  encodeEpoch,
   encodeGenesis,
   encodeGrant,
   encodeInviteEntry,
@@ -17,11 +16,12 @@ import {
   type LogPosition
 } from '../../lib/trust/control.ts'
 import { ControlState } from '../../lib/trust/control-state.ts'
+import { encodeEpoch, encodeKeyShare } from '../../lib/trust/epoch.ts'
 import { KeyRing, openHandedKeys } from '../../lib/trust/keys.ts'
+import { membersOf } from '../../lib/trust/member-set.ts'
 import {
-  isPassedOver,
+  keptContent,
   mayGrant,
-  membersOf,
   roleAtContent,
   type ControlEntry,
   type Membership
@@ -66,12 +66,14 @@ const byAlice = spaceBy(alice)
 /** Writes entries into control logs, one after the other in each. */
 class History {
   readonly entries: ControlEntry[] = []
+  /** What the entries that are added from now on declare to have seen. */
+  seen: NonNullable<ControlEntry['seen']> = []
   readonly #lengths = new Map<string, number>()
 
   add(by: Person, kind: number, body: Uint8Array): this {
     const seq = this.#lengths.get(by.id) ?? 0
     this.#lengths.set(by.id, seq + 1)
-    this.entries.push({ device: by.id, seq, kind, body })
+    this.entries.push({ device: by.id, seq, kind, body, seen: this.seen })
     return this
   }
 
@@ -95,7 +97,7 @@ class History {
     return this.#lengths.get(who.id) ?? 0
   }
 
-  members(genesis = byAlice): Map<string, Membership> {
+  members(genesis = byAlice): ReadonlyMap<string, Membership> {
     return membersOf(decodeGenesis(genesis), this.entries)
   }
 
@@ -208,9 +210,10 @@ test('content counts up to where its author left, and again from where it was le
     [2, 3, 4, 5].map((seq) => roleAtContent(back, 0, seq)),
     ['writer', null, null, 'writer']
   )
+  // What it wrote meanwhile counts with what it writes from now on, which hangs on it.
   assert.equal(
-    [2, 3, 4, 5].map((seq) => isPassedOver(back, 0, seq)),
-    [false, true, true, false]
+    [2, 3, 5, 6].map((length) => keptContent(back, 0, length)),
+    [2, 3, 3, 6]
   )
 })
 
@@ -390,14 +393,18 @@ test('an invite is revoked by those who might have issued it, and by nobody else
   }
 })
 
-function epochBody(key: Uint8Array, to: Person): Uint8Array {
-  const sealedKey = new KeyRing(spaceIdOf(byAlice), spaceKey).sealEpochKeyTo(
-    key,
-    to.record.signKey,
-    to.record.boxKey
-  )
-  const sealed = [{ signKey: to.record.signKey, sealedKey }]
-  return encodeEpoch({ epochId: keyIdOf(key), sealed, earlierKeys: new Uint8Array() })
+function epochBody(
+  key: Uint8Array,
+  to: Person,
+  seen = new Map<string, number>(),
+  ...others: Person[]
+): Uint8Array {
+  const ring = new KeyRing(spaceIdOf(byAlice), spaceKey)
+  const sealed = [to, ...others].map(({ record: { signKey, boxKey } }) => ({
+    signKey,
+    sealedKey: ring.sealEpochKeyTo(key, signKey, boxKey)
+  }))
+  return encodeEpoch({ epochId: keyIdOf(key), sealed, earlierKeys: new Uint8Array(), seen })
 }
 
 test('content is sealed under the key of a writer or above, never one that a reader made up', () => {
@@ -413,15 +420,37 @@ test('content is sealed under the key of a writer or above, never one that a rea
   }
 })
 
-test('when who made the key has left, it serves on until there is another', () => {
+test('when who made the key has left, it serves no longer, and who may write makes another', () => {
   const [first, second] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
   const history = new History()
     .add(alice, kinds.epoch, epochBody(first, bob))
     .grant(alice, bob, 'writer')
     .leave(alice)
-  assert.equal(stateAt(bob, history.entries).contentKey, first)
-  history.add(bob, kinds.epoch, epochBody(second, bob))
+  assert.is(stateAt(bob, history.entries).contentKey, null)
+  const seen = new Map([[alice.id, history.lengthOf(alice)]])
+  history.add(bob, kinds.epoch, epochBody(second, bob, seen))
   assert.equal(stateAt(bob, history.entries).contentKey, second)
+})
+
+test('who was let in while another made the key is found to lack it, and a key share mends that', () => {
+  const key = new Uint8Array(32).fill(1)
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .add(alice, kinds.epoch, epochBody(key, alice, new Map(), bob))
+    .grant(bob, carol, 'writer')
+  for (const order of permutations(history.entries)) {
+    const gaps = stateAt(bob, order).epochs.gaps.map(({ member }) => member.record.name)
+    assert.equal(gaps, ['carol'])
+    assert.is(stateAt(carol, order).contentKey, null)
+  }
+  const ring = new KeyRing(spaceIdOf(byAlice), spaceKey)
+  ring.addEpochKey(key)
+  const { signKey, boxKey } = carol.record
+  const sealedKeys = ring.sealFor('writer', signKey, boxKey)
+  history.seen = [{ device: alice.id, length: history.lengthOf(alice) }]
+  history.add(bob, kinds.keyShare, encodeKeyShare({ device: signKey, sealedKeys }))
+  assert.equal(stateAt(bob, history.entries).epochs.gaps, [])
+  assert.equal(stateAt(carol, history.entries).contentKey, key)
 })
 
 test('a mirror is handed the space key and no content key', () => {

@@ -1,0 +1,218 @@
+/**
+ * The keys of content, as far as control entries hand them to this device: which of them may be used now, and who lacks
+ * one. The rule is in `README.md`.
+ */
+import { equalBytes, toHex } from '../bytes.ts'
+import type { BoxKeys } from '../crypto.ts'
+import { keyIdOf, kinds } from '../log/entry.ts'
+import { decodeGrant, type Genesis } from './control.ts'
+import { decodeCut } from './cut.ts'
+import { decodeEpoch, decodeKeyShare, encodeEpoch, type Epoch } from './epoch.ts'
+import { openHandedKeys, type KeyRing } from './keys.ts'
+import { membersOf } from './member-set.ts'
+import {
+  mayRead,
+  mayWrite,
+  roleAtControl,
+  type ControlEntry,
+  type DeviceId,
+  type Membership
+} from './members.ts'
+
+export interface EpochsOptions {
+  readonly genesis: Genesis
+  readonly ring: KeyRing
+  readonly device: Uint8Array
+  readonly box: BoxKeys
+  readonly members: () => ReadonlyMap<DeviceId, Membership>
+}
+
+interface Issued {
+  readonly issuer: DeviceId
+  readonly seq: number
+  readonly epoch: Epoch
+  /** Who was out by what it took into account; worked out when it is asked for. */
+  out: ReadonlySet<DeviceId> | null
+}
+
+/** A member that lacks a key. */
+export interface Gap {
+  readonly member: Membership
+  readonly epochId: Uint8Array
+  /** Who made the epoch. */
+  readonly issuer: DeviceId
+}
+
+export class Epochs {
+  readonly #options: EpochsOptions
+  readonly #entries: ControlEntry[] = []
+  readonly #issued: Issued[] = []
+  /** By device, the key shares for it. */
+  readonly #shares = new Map<DeviceId, { author: DeviceId; seq: number }[]>()
+  readonly #grants: { author: DeviceId; seq: number; to: DeviceId }[] = []
+  /** What each author had seen of others' control logs, at which of its entries. */
+  readonly #seen = new Map<DeviceId, { seq: number; device: DeviceId; length: number }[]>()
+
+  constructor(options: EpochsOptions) {
+    this.#options = options
+  }
+
+  /** Takes a control entry; true if that changed which keys are here. Fails with `BAD_ENCODING`. */
+  add(entry: ControlEntry): boolean {
+    const { device, seq, kind, body, seen = [] } = entry
+    this.#entries.push(entry)
+    const seenBefore = this.#seen.get(device) ?? []
+    if (seen.length > 0) {
+      this.#seen.set(device, seenBefore)
+      for (const one of seen) seenBefore.push({ seq, ...one })
+    }
+    if (kind === kinds.grant) return this.#addGrant(device, seq, body)
+    if (kind === kinds.epoch) return this.#addEpoch(device, seq, decodeEpoch(body))
+    if (kind === kinds.keyShare) return this.#addShare(device, seq, body)
+    if (kind !== kinds.cut) return false
+    const { epoch } = decodeCut(body)
+    return epoch.length > 0 && this.#addEpoch(device, seq, decodeEpoch(epoch))
+  }
+
+  /** The key that new content is sealed under, or null while this device holds none that may be used. */
+  get usableKey(): Uint8Array | null {
+    const usable = this.#issued.filter((issued) => this.#mayBeUsed(issued))
+    return this.#firstHeld(usable)
+  }
+
+  /** Any key that this device holds, the last resort of who may not write: what it wrote is kept, and read by itself. */
+  get anyKey(): Uint8Array | null {
+    return this.#firstHeld([...this.#issued])
+  }
+
+  /** A new epoch for everyone who may read, except `without`, as an entry's body. */
+  make(
+    author: DeviceId,
+    randomBytes: (length: number) => Uint8Array,
+    without: ReadonlySet<DeviceId> = new Set()
+  ): Uint8Array {
+    const { ring, members } = this.#options
+    const key = randomBytes(32)
+    const readers = [...members().values()].filter(
+      ({ device, role }) => mayRead(role) && !without.has(device)
+    )
+    const seen = new Map<DeviceId, number>()
+    for (const { device, seq } of this.#entries) {
+      if (device !== author) seen.set(device, Math.max(seen.get(device) ?? 0, seq + 1))
+    }
+    return encodeEpoch({
+      epochId: keyIdOf(key),
+      sealed: readers.map(({ record: { signKey, boxKey } }) => ({
+        signKey,
+        sealedKey: ring.sealEpochKeyTo(key, signKey, boxKey)
+      })),
+      earlierKeys: ring.sealEarlierKeys(key, randomBytes),
+      seen
+    })
+  }
+
+  /** Members that no entry hands a key that this device holds. */
+  get gaps(): Gap[] {
+    const { ring, members } = this.#options
+    const gaps: Gap[] = []
+    for (const issued of this.#issued) {
+      const { epoch, issuer } = issued
+      if (ring.epochKey(epoch.epochId) === null || !this.#wasWriter(issued)) continue
+      const named = new Set(epoch.sealed.map(({ signKey }) => toHex(signKey)))
+      for (const member of members().values()) {
+        if (!mayRead(member.role) || named.has(member.device) || member.device === issuer) continue
+        if (!this.#wasHanded(member.device, issued))
+          gaps.push({ member, epochId: epoch.epochId, issuer })
+      }
+    }
+    return gaps
+  }
+
+  /** Was the device granted its role, or handed keys, by someone who had seen that epoch? */
+  #wasHanded(device: DeviceId, { issuer, seq }: Issued): boolean {
+    const givers = [
+      ...this.#grants.filter(({ to }) => to === device),
+      ...(this.#shares.get(device) ?? [])
+    ]
+    return givers.some((giver) => {
+      if (giver.author === issuer) return giver.seq > seq
+      const seen = this.#seen.get(giver.author) ?? []
+      return seen.some((one) => one.seq <= giver.seq && one.device === issuer && one.length > seq)
+    })
+  }
+
+  #mayBeUsed(issued: Issued): boolean {
+    const { members } = this.#options
+    if (!this.#wasWriter(issued) || !mayWrite(members().get(issued.issuer)?.role ?? null))
+      return false
+    const out = outOf(members())
+    if (out.size === 0) return true
+    issued.out ??= this.#outBy(issued)
+    for (const device of out) if (!issued.out.has(device)) return false
+    return true
+  }
+
+  #outBy({ issuer, seq, epoch: { seen } }: Issued): ReadonlySet<DeviceId> {
+    const before = this.#entries.filter((entry) =>
+      entry.device === issuer ? entry.seq <= seq : entry.seq < (seen.get(entry.device) ?? 0)
+    )
+    return outOf(membersOf(this.#options.genesis, before))
+  }
+
+  #wasWriter({ issuer, seq }: Issued): boolean {
+    const member = this.#options.members().get(issuer)
+    return member !== undefined && mayWrite(roleAtControl(member, seq))
+  }
+
+  #firstHeld(issued: Issued[]): Uint8Array | null {
+    const { members, ring } = this.#options
+    const rankOf = ({ issuer }: Issued): number => members().get(issuer)?.rank ?? 0
+    issued.sort((a, b) => rankOf(b) - rankOf(a) || b.seq - a.seq || (a.issuer < b.issuer ? -1 : 1))
+    for (const { epoch } of issued) {
+      const key = ring.epochKey(epoch.epochId)
+      if (key !== null) return key
+    }
+    return null
+  }
+
+  #addGrant(author: DeviceId, seq: number, body: Uint8Array): boolean {
+    const grant = decodeGrant(body)
+    this.#grants.push({ author, seq, to: toHex(grant.device.signKey) })
+    if (!equalBytes(grant.device.signKey, this.#options.device)) return false
+    return this.#takeHanded(grant.sealedKeys)
+  }
+
+  #addShare(author: DeviceId, seq: number, body: Uint8Array): boolean {
+    const { device, sealedKeys } = decodeKeyShare(body)
+    const to = toHex(device)
+    this.#shares.set(to, [...(this.#shares.get(to) ?? []), { author, seq }])
+    return equalBytes(device, this.#options.device) && this.#takeHanded(sealedKeys)
+  }
+
+  #takeHanded(sealedKeys: Uint8Array): boolean {
+    const { ring, device, box } = this.#options
+    const handed = openHandedKeys(sealedKeys, ring.space, device, box)
+    if (handed === null || !equalBytes(handed.spaceKey, ring.spaceKey)) return false
+    return handed.epochKeys.map((key) => ring.addEpochKey(key)).includes(true)
+  }
+
+  #addEpoch(issuer: DeviceId, seq: number, epoch: Epoch): boolean {
+    this.#issued.push({ issuer, seq, epoch, out: null })
+    const { ring, device, box } = this.#options
+    const mine = epoch.sealed.find(({ signKey }) => equalBytes(signKey, device))
+    if (mine === undefined) return true
+    const key = ring.openEpochKey(mine.sealedKey, device, box)
+    if (key === null || !equalBytes(keyIdOf(key), epoch.epochId)) return true
+    ring.addEpochKey(key)
+    for (const earlier of ring.openEarlierKeys(key, epoch.earlierKeys)) ring.addEpochKey(earlier)
+    return true
+  }
+}
+
+/** Who may once have held keys and may not any more. */
+function outOf(members: ReadonlyMap<DeviceId, Membership>): Set<DeviceId> {
+  const out = new Set<DeviceId>()
+  for (const { device, role, wasReader } of members.values())
+    if (wasReader && !mayRead(role)) out.add(device)
+  return out
+}

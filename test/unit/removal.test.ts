@@ -1,0 +1,250 @@
+/** Removing and demoting between devices on a memory network: what stays, what goes, what comes back, and who is told. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { MemoryNetwork } from '../../adapters/memory.ts'
+import type { Document, DocumentEvents, ExcludedEntry, Space } from '../../lib/index.ts'
+import { deadline, once } from '../events.ts'
+import {
+  device,
+  joinAs,
+  rejects,
+  spaceOf,
+  until,
+  waitMs,
+  whenPeer,
+  whenText,
+  type Device
+} from '../devices.ts'
+
+const test = suite('removal')
+
+function bodyOf(document: Document): string {
+  return document.doc.getText('body').toString()
+}
+
+async function write(document: Document, text: string): Promise<void> {
+  const body = document.doc.getText('body')
+  body.insert(body.length, text)
+  await document.saved()
+}
+
+function roleOf(space: Space, of: Device): string | null {
+  return space.members().find(({ device: id }) => id === of.id)?.role ?? null
+}
+
+function whenRole(space: Space, of: Device, role: string | null): Promise<void> {
+  return until(
+    (listener) => space.on('members', listener),
+    () => roleOf(space, of) === role,
+    `${of.name} is ${role ?? 'out'}`
+  )
+}
+
+/** Resolves once the document, whichever `Y.Doc` it is, reads so. */
+async function whenReads(document: Document, text: string): Promise<void> {
+  for (let doc = document.doc; bodyOf(document) !== text; doc = document.doc) {
+    await deadline(
+      Promise.race([
+        new Promise<void>((resolve) => doc.once('update', () => resolve())),
+        new Promise<void>((resolve) => document.once('reset', () => resolve()))
+      ]),
+      waitMs,
+      `${JSON.stringify(text)} instead of ${JSON.stringify(bodyOf(document))}`
+    )
+  }
+}
+
+function part(network: MemoryNetwork, ...groups: Device[][]): void {
+  network.partition(groups.map((group) => group.map(({ key }) => key)))
+}
+
+async function excludedAt(space: Space): Promise<ExcludedEntry[]> {
+  const entries: ExcludedEntry[] = []
+  for await (const entry of space.excluded()) entries.push(entry)
+  return entries
+}
+
+test('who is removed may write no more, is told so, and the others go on under a new key', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const note = await space.open('ideas')
+  await write(note, 'alice ')
+  const [atBob, atCarol] = [await bob.space.open('ideas'), await carol.space.open('ideas')]
+  await whenText(atBob.doc, 'alice ')
+  await write(atBob, 'bob ')
+  await whenText(note.doc, 'alice bob ')
+  await space.remove(bob.id)
+  assert.is(roleOf(space, bob), null)
+  await whenRole(bob.space, bob, null)
+  assert.ok(bob.space.readOnly)
+  assert.ok(atBob.readOnly)
+  await whenRole(carol.space, bob, null)
+  await whenPeer(carol.space, bob, false)
+  await write(note, 'secret ')
+  await whenReads(atCarol, 'alice bob secret ')
+  assert.is(bodyOf(atBob), 'alice bob ')
+  await rejects(bob.space.append('chat', 'still here'), 'NOT_ALLOWED')
+  await rejects(bob.space.invite(), 'NOT_ALLOWED')
+})
+
+test('what a removed device wrote while the remover was away leaves every document, and is kept and listed', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const note = await space.open('ideas')
+  await write(note, 'alice ')
+  const [atBob, atCarol] = [await bob.space.open('ideas'), await carol.space.open('ideas')]
+  await Promise.all([whenText(atBob.doc, 'alice '), whenText(atCarol.doc, 'alice ')])
+  part(network, [alice], [bob, carol])
+  await write(atBob, 'late ')
+  await bob.space.append('chat', 'late too')
+  await whenText(atCarol.doc, 'alice late ')
+  await until(
+    (listener) => carol.space.on('entry', listener),
+    () => carol.space.waiting === 0
+  )
+  await space.remove(bob.id)
+  const reset = once<DocumentEvents['reset']>(
+    (listener) => atCarol.on('reset', listener),
+    waitMs,
+    'carol’s document is reset'
+  )
+  network.heal()
+  const { reason, previous } = await reset
+  assert.is(reason, 'entries-left')
+  assert.is(previous.getText('body').toString(), 'alice late ')
+  await whenReads(atCarol, 'alice ')
+  const events: unknown[] = []
+  for await (const { value } of carol.space.entries()) events.push(value)
+  assert.equal(events, [])
+  const left = await excludedAt(carol.space)
+  assert.equal(
+    left.map(({ device: by }) => by),
+    [bob.id, bob.id]
+  )
+  assert.is(left[0]!.edit?.document, 'ideas')
+  assert.is(left[1]!.event?.value, 'late too')
+  await write(atCarol, 'carol ')
+  await whenReads(note, 'alice carol ')
+  // Bob hears of it, and sees what the others see.
+  await whenRole(bob.space, bob, null)
+  await whenReads(atBob, 'alice ')
+  assert.is((await excludedAt(bob.space)).length, 2)
+  await carol.restart()
+  assert.is(bodyOf(await carol.space.open('ideas')), 'alice carol ')
+  assert.is((await excludedAt(carol.space)).length, 2)
+})
+
+test('what somebody who remains had built upon stays, on every device', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const note = await space.open('ideas')
+  const [atBob, atCarol] = [await bob.space.open('ideas'), await carol.space.open('ideas')]
+  part(network, [alice], [bob, carol])
+  await write(atBob, 'bob ')
+  await whenText(atCarol.doc, 'bob ')
+  await write(atCarol, 'and carol ')
+  part(network, [alice], [bob], [carol])
+  await write(atBob, 'alone ')
+  await space.remove(bob.id)
+  network.heal()
+  await whenReads(note, 'bob and carol ')
+  await whenRole(carol.space, bob, null)
+  await whenReads(atCarol, 'bob and carol ')
+  await whenRole(bob.space, bob, null)
+  assert.is((await excludedAt(space)).length, (await excludedAt(carol.space)).length)
+})
+
+test('who is let in again brings what had been left out', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const [note, atBob] = [await space.open('ideas'), await bob.space.open('ideas')]
+  part(network, [alice], [bob])
+  await write(atBob, 'offline ')
+  await space.remove(bob.id)
+  await write(note, 'alice ')
+  network.heal()
+  await whenRole(bob.space, bob, null)
+  await whenReads(atBob, '')
+  await space.grant(bob.id, 'writer')
+  await whenRole(bob.space, bob, 'writer')
+  assert.is(roleOf(space, bob), 'writer')
+  await until(
+    (listener) => space.on('edit', listener),
+    () => bodyOf(note).length === 'offline alice '.length
+  )
+  await whenReads(atBob, bodyOf(note))
+  await write(atBob, 'again ')
+  await whenReads(note, bodyOf(atBob))
+  assert.equal(await excludedAt(space), [])
+})
+
+test('all devices of a person are removed together', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using phone = await device('bob', network)
+  await using laptop = await device('bob', network)
+  const space = await spaceOf(alice, phone, laptop)
+  await space.remove({ person: 'bob' })
+  assert.equal(
+    space.members().map(({ device: id }) => id),
+    [alice.id]
+  )
+  await Promise.all([whenRole(phone.space, phone, null), whenRole(laptop.space, laptop, null)])
+  await rejects(space.remove({ person: 'nobody' }), 'DEVICE_UNKNOWN')
+})
+
+test('a demoted writer reads on and writes no more; promoted again it writes', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const [note, atBob] = [await space.open('ideas'), await bob.space.open('ideas')]
+  await space.grant(bob.id, 'reader')
+  await whenRole(bob.space, bob, 'reader')
+  assert.ok(atBob.readOnly)
+  await write(note, 'read this ')
+  await whenReads(atBob, 'read this ')
+  await space.grant(bob.id, 'writer')
+  await whenRole(bob.space, bob, 'writer')
+  await write(atBob, 'thanks')
+  await whenReads(note, 'read this thanks')
+})
+
+test('nobody changes the role of an equal or a higher one, nor gives what is not lower than its own', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice)
+  await joinAs(space, bob, { role: 'admin' })
+  await joinAs(space, carol, { role: 'admin' })
+  await whenRole(bob.space, carol, 'admin')
+  await rejects(bob.space.remove(carol.id), 'NOT_ALLOWED')
+  await rejects(bob.space.remove(alice.id), 'NOT_ALLOWED')
+  await rejects(bob.space.grant(carol.id, 'writer'), 'NOT_ALLOWED')
+  await rejects(bob.space.remove(bob.id), 'NOT_ALLOWED')
+  await rejects(space.grant('00'.repeat(32), 'writer'), 'DEVICE_UNKNOWN')
+  // Once a higher one has demoted an equal, it can be removed.
+  await space.grant(carol.id, 'writer')
+  await whenRole(bob.space, carol, 'writer')
+  await bob.space.remove(carol.id)
+  await whenRole(space, carol, null)
+  // What a higher one has cut, a lower one does not lift.
+  await space.grant(carol.id, 'admin')
+  await space.remove(carol.id)
+  await whenRole(bob.space, carol, null)
+  await rejects(bob.space.grant(carol.id, 'writer'), 'NOT_ALLOWED')
+})
+
+test.run()
