@@ -1,6 +1,6 @@
 /**
  * The benchmarks: `npm run bench`, with `-- --quick` at a small size, with a word or more only those of that name
- * (ingest, reopen, cold-sync, latency, delayed-link, concurrent). Each runs in a process of its own. Read the ratios:
+ * (ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside). Each runs in a process of its own. Read the ratios:
  * contenders take turns within one run, since the machine is never as quiet as one would like.
  */
 import { fork } from 'node:child_process'
@@ -10,6 +10,7 @@ import { concurrent, friendsforever } from './concurrent.ts'
 import { delayedLink } from './delayed-link.ts'
 import { paper } from './history.ts'
 import { ingest } from './ingest.ts'
+import { small, typed, type InsideResult } from './inside.ts'
 import { latency, type ByLink } from './latency.ts'
 import { reopen } from './reopen.ts'
 
@@ -146,6 +147,30 @@ const benchmarks: Record<string, () => Promise<Row[]>> = {
         '',
         ''
       ]
+    ]
+  },
+  async inside() {
+    const rows = (name: string, r: InsideResult): Row[] => {
+      if (r.problems > 0 || !r.agrees)
+        throw new Error(`Looking inside ${name} found what is not there`)
+      const rate = (value: number): string => `${Math.round((1_000 * r.entries) / value)} entries/s`
+      const hash = `hashing the blocks ${ms(r.hashMs)}`
+      return [
+        [`${name}, ${r.entries} entries: its history`, ms(r.historyMs), rate(r.historyMs), '', ''],
+        ['  verify', ms(r.verifyMs), `${rate(r.verifyMs)}, ${hash}`, '', ''],
+        [
+          '  export',
+          ms(r.exportMs),
+          `${rate(r.exportMs)}, ${kb(r.bundleBytes)} of ${kb(r.bytes)}`,
+          times(r.bundleBytes / r.bytes),
+          ''
+        ],
+        ['  import by a newcomer', ms(r.importMs), rate(r.importMs), '', '']
+      ]
+    }
+    return [
+      ...rows('one document, typed', await typed(await paper(edits))),
+      ...rows('ten documents', await small(isQuick ? 300 : 10_000))
     ]
   }
 }

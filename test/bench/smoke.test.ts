@@ -7,6 +7,7 @@ import { concurrent } from './concurrent.ts'
 import { delayedLink } from './delayed-link.ts'
 import { paper } from './history.ts'
 import { ingest } from './ingest.ts'
+import { small } from './inside.ts'
 import { latency } from './latency.ts'
 import { reopen } from './reopen.ts'
 
@@ -44,6 +45,13 @@ test('every edit arrives over each link', async () => {
 
 test('edits arrive over a slow link, also after a reconnect', async () => {
   assert.ok((await delayedLink(1)).agrees)
+})
+
+test('a space is looked into, verified and carried', async () => {
+  const { agrees, problems, entries } = await small(30)
+  assert.ok(agrees)
+  assert.is(problems, 0)
+  assert.is(entries, 32)
 })
 
 test.run()
