@@ -638,3 +638,40 @@ export const damages: readonly Damage[] = [
   ...ownDamages(),
   ...fileDamages()
 ]
+
+/** Plants the i-th of many damages in a log, somewhere in the 16 blocks from `first` on; how `verify` is to tell it. */
+export async function plantInside(
+  home: DamagedHome,
+  records: CoreRecords,
+  writer: Writer,
+  i: number,
+  first: number
+): Promise<string> {
+  const index = first + home.random(16)
+  const where = 'writer:content:'
+  const node = (of: number): Promise<TreeNode> => readOf(records, (r) => r.getTreeNode(of))
+  switch (i % 5) {
+    case 0:
+      writer.putBlock(index, home.flipped(await readOf(records, (r) => r.getBlock(index))))
+      return `block ${where} block ${index}: `
+    case 1: {
+      const leaf = await node(2 * index)
+      writer.putTreeNode({ ...leaf, hash: home.flipped(leaf.hash) })
+      return `tree-node ${where} node ${2 * index} `
+    }
+    case 2: {
+      const above = 2 * (index & ~1) + 1
+      const inner = await node(above)
+      writer.putTreeNode({ ...inner, size: inner.size + 1 })
+      return `tree-node ${where} node ${above} `
+    }
+    case 3: {
+      const top = 2 * first + 15
+      writer.deleteTreeNode((await node(top)).index)
+      return `tree-node ${where} node ${top} `
+    }
+    default:
+      writer.deleteBlock(index)
+      return `block-missing ${where} blocks ${index} `
+  }
+}

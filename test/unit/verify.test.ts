@@ -9,7 +9,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { Skein, type Problem, type VerifySummary } from '../../lib/index.ts'
-import { DamagedHome, damages, flushStore } from '../damage.ts'
+import { DamagedHome, damages, flushStore, plantInside } from '../damage.ts'
 import { device, rejects, spaceOf, whenSynced, whenText, type Device } from '../devices.ts'
 
 const test = suite('verify')
@@ -115,6 +115,26 @@ test('a space that is open is verified beside its use', async () => {
 test('a store in use by another is not looked at, and one that is not there is not made', async () => {
   await rejects(verified(template.bob.folder), 'STORAGE_LOCKED')
   await rejects(verified(join(template.alice.folder, 'nowhere')), 'STORAGE_FAILED')
+})
+
+test('fifty damages in one log are found one by one, each where it is', async () => {
+  await using writer = await device('writer')
+  const space = await writer.skein.createSpace({ name: 'Large' })
+  for (let i = 0; i < 800; i++) await space.append('number', i)
+  const devices = { writer: writer.key }
+  await writer.skein.close()
+  await using home = await DamagedHome.copy(writer.folder, devices, seed)
+  const expected: string[] = []
+  await home.core('writer:content', async (records, writes) => {
+    for (let i = 0; i < 50; i++) expected.push(await plantInside(home, records, writes, i, i * 16))
+  })
+  const { problems } = await verified(home.folder)
+  const told = problems.map(({ code, where, message }) => `${code} ${where}: ${message}`)
+  assert.is(problems.length, 50, told.join('\n'))
+  for (const one of expected) {
+    assert.is(told.filter((line) => line.startsWith(one)).length, 1, `${one}\n${told.join('\n')}`)
+  }
+  await writer.start()
 })
 
 for (const [i, { name, expected, plant }] of damages.entries()) {
