@@ -37,3 +37,14 @@ export function decodeAll<T>(
 export function readBytes(decoder: decoding.Decoder, length: number): Uint8Array {
   return new Uint8Array(decoding.readUint8Array(decoder, length))
 }
+
+/** One byte string of several, in a row. */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}

@@ -44,6 +44,12 @@ export type ErrorCode =
   | 'INVITE_REFUSED'
   /** An entry is larger than 16 MiB. */
   | 'ENTRY_TOO_LARGE'
+  /** This is no bundle, or one that was changed, damaged or cut short; the message names the place. */
+  | 'BUNDLE_INVALID'
+  /** No key of this device opens the bundle: it is for members of a space it is not in, or for another newcomer. */
+  | 'BUNDLE_FOR_OTHERS'
+  /** The bundle goes on from entries that are not here: import the one before it first. */
+  | 'BUNDLE_GAP'
   /** A given `Y.Doc` already has content of its own. */
   | 'DOCUMENT_NOT_EMPTY'
   /** The document is open with another `Y.Doc`. */

@@ -49,13 +49,18 @@ declare module 'hypercore' {
     setAllowPush(allow: boolean): void
   }
   export interface Proof {
-    readonly block: unknown
-    readonly hash: unknown
-    readonly seek: unknown
+    readonly fork: number
+    readonly block: object | null
+    readonly hash: object | null
+    readonly seek: object | null
+    readonly upgrade: object | null
+    readonly manifest: null
   }
   export interface Core {
     readonly replicator: Replicator
     readonly state: { flush(): Promise<boolean> }
+    readonly bitfield: { get(index: number): boolean }
+    readonly verifier: import('hypercore/lib/verifier.js').default
     checkConflict(proof: Proof, from: unknown): Promise<boolean>
   }
   export default class Hypercore {
@@ -80,6 +85,8 @@ declare module 'hypercore' {
     append(blocks: Uint8Array | Uint8Array[]): Promise<{ length: number; byteLength: number }>
     get(index: number, options: { wait: boolean; timeout?: number }): Promise<Uint8Array | null>
     treeHash(length?: number): Promise<Uint8Array>
+    /** Verifies and keeps what a proof has; false where the log has changed meanwhile. */
+    applyProof(proof: Proof): Promise<boolean>
     download(range: { start: number; end: number; linear?: boolean }): { destroy(): void }
     on(event: 'append' | 'close' | 'truncate', listener: () => void): this
     on(event: 'download', listener: (index: number, bytes: number, from: Peer) => void): this

@@ -27,6 +27,9 @@ export {
   type VerifySummary
 } from './inspect/problem.ts'
 export { type Verification } from './inspect/verify.ts'
+export { type BundleContents, type BundledLog } from './bundle/contents.ts'
+export { type ExportOptions, type ExportProgress } from './bundle/export.ts'
+export { type Imported, type ImportOptions, type ImportProgress } from './bundle/import.ts'
 export { type EditSummary } from './inspect/edit-summary.ts'
 export { type ControlSummary } from './inspect/control-summary.ts'
 export { type CoreName, type LogId } from './log/entry.ts'

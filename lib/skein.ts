@@ -4,6 +4,8 @@
  */
 import { platform as defaultPlatform } from '#platform'
 import { equalBytes, toHex } from './bytes.ts'
+import { BundleReader } from './bundle/envelope.ts'
+import type { Imported, ImportOptions } from './bundle/import.ts'
 import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
 import { SkeinError, throwIfAborted, type ErrorCode } from './errors.ts'
 import { Emitter } from './events.ts'
@@ -26,6 +28,7 @@ import {
   parseInvite,
   type Invite
 } from './trust/invite.ts'
+import { formatIntroduction } from './trust/introduction.ts'
 import { topicOf, topicSecretOf } from './trust/keys.ts'
 import { wouldRaise, type DeviceId } from './trust/members.ts'
 
@@ -223,6 +226,53 @@ export class Skein extends Emitter<SkeinEvents> {
       signal?.removeEventListener('abort', abort)
       this.#joins.delete(patience)
       await this.#leaveTopicMaybe(topic)
+    }
+  }
+
+  /**
+   * This device as one line of text that holds no secret: who may let others in makes a bundle for it
+   * (`Space.export({ for })`), or for a connection invites it.
+   */
+  get introduction(): string {
+    this.#assertReady()
+    return formatIntroduction(this.#record(), this.#device)
+  }
+
+  /**
+   * Takes in a bundle of a space that this device is in, or of one that it lets this device into. Each block is verified
+   * as a peer's is before it is kept; where the bundle does not hold, what came before that place stays, and importing
+   * again goes on from there. Fails with `BUNDLE_INVALID` (naming the place), `BUNDLE_FOR_OTHERS`, `BUNDLE_GAP`,
+   * `LOG_FORKED`, `ABORTED`.
+   */
+  async import(
+    bundle: AsyncIterable<Uint8Array>,
+    options: ImportOptions = {}
+  ): Promise<Imported & { readonly space: Space; readonly isNew: boolean }> {
+    throwIfAborted(options.signal)
+    await this.ready()
+    const reader = await BundleReader.open(bundle)
+    for (const space of this.spaces()) {
+      if (await space.opens(reader)) {
+        return { ...(await space.takeIn(reader, options)), space, isNew: false }
+      }
+    }
+    const keys = reader.keysFor(this.#device.publicKey, this.#box)
+    if (keys === null) {
+      const message =
+        'This device is in no space that the bundle is of, and it is not made for this device'
+      throw new SkeinError('BUNDLE_FOR_OTHERS', message)
+    }
+    const space = await this.#add(keys)
+    try {
+      const imported = await space.takeIn(reader, options)
+      if (space.role === null) {
+        throw new SkeinError('BUNDLE_INVALID', 'This bundle does not make this device a member')
+      }
+      return { ...imported, space, isNew: true }
+    } catch (error) {
+      // Not a member by what has come: then nothing of it is of use.
+      if (space.role === null) await space.leave()
+      throw error
     }
   }
 

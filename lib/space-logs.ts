@@ -134,10 +134,10 @@ export class SpaceLogs {
     }
     if (this.#ownLog.isBehind) health.set('lacking', behindError())
     this.trustChanged()
-    await this.#settle()
+    await this.settled()
     this.#isSettled = true
     this.trustChanged()
-    await this.#settle()
+    await this.settled()
     const owner = control.genesis.owners[0]!
     const isFounder = equalBytes(owner.signKey, device.publicKey)
     const isNew = this.#own.control.length <= 1
@@ -184,7 +184,7 @@ export class SpaceLogs {
   }
 
   /** Resolves when what is in the logs on this device has been delivered, as far as it can be. */
-  async #settle(): Promise<void> {
+  async settled(): Promise<void> {
     for (let following: Promise<void> | null = null; following !== this.#following;) {
       following = this.#following
       await following

@@ -4,6 +4,10 @@
  */
 import * as Y from 'yjs'
 import { equalBytes, fromHex, toHex } from './bytes.ts'
+import { BundleReader, sealBundle, type Recipient } from './bundle/envelope.ts'
+import { readRecords, type BundleContents } from './bundle/contents.ts'
+import { insideOf, type ExportOptions } from './bundle/export.ts'
+import { takeIn, type Imported, type ImportOptions } from './bundle/import.ts'
 import type { Document } from './document.ts'
 import { Documents } from './documents.ts'
 import { SkeinError, throwIfAborted } from './errors.ts'
@@ -21,6 +25,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import type { Counts, Delivered, EntryRef } from './log/feed.ts'
 import { Health } from './log/health.ts'
+import { StoreImage } from './log/store-image.ts'
 import { logIdOf, type Log } from './log/store.ts'
 import { Roles, type Who } from './roles.ts'
 import { SpaceLogs, type LogsContext } from './space-logs.ts'
@@ -30,6 +35,7 @@ import type { Presence } from './sync/space-channel.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
 import { encodeLeave, type GrantedRole, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
+import { parseIntroduction } from './trust/introduction.ts'
 import { KeyRing, topicOf } from './trust/keys.ts'
 import { cutsInForce, mayWrite, wouldRaise, type DeviceId } from './trust/members.ts'
 import { AppEvents } from './views/app-events.ts'
@@ -425,6 +431,78 @@ export class Space extends Emitter<SpaceEvents> {
     const identity = { id, spaceKey, genesis: this.#genesis, device, box }
     const outbox = await this.#logs.ownLog.outboxRecords()
     return yield* verifyOpenSpace(store.image(), identity, outbox, options)
+  }
+
+  /**
+   * The space as one encrypted, verifiable bundle, piece by piece, for a file: complete, or what has come `since` another
+   * bundle. Members read it by the keys they have. `for` names a newcomer by its introduction (`Skein.introduction`): it
+   * is let in with `role` (default 'writer'), and the bundle has for it what it needs to read.
+   * Fails with `NOT_ALLOWED`, `INVITE_INVALID`, `STORAGE_DAMAGED`.
+   */
+  async *export(options: ExportOptions = {}): AsyncGenerator<Uint8Array, void, void> {
+    const { since, role = 'writer', contentsOnly = false, onProgress, signal } = options
+    throwIfAborted(signal)
+    await this.ready()
+    const recipients: Recipient[] = []
+    if (options.for !== undefined) {
+      const device = parseIntroduction(options.for)
+      await this.#admission.admit(device, role)
+      recipients.push(device)
+    }
+    await this.saved(signal === undefined ? {} : { signal })
+    const { device, box, store: logs, platform } = this.#context
+    const { spaceKey, space: id } = this.#control.ring
+    const keys = { spaceKey, genesis: this.#genesis }
+    const store = StoreImage.ofLive(logs.image())
+    try {
+      const inside = insideOf({
+        store,
+        identity: { ...keys, id, device, box },
+        since: since?.logs ?? [],
+        withoutBlocks: contentsOnly,
+        onProgress: onProgress ?? (() => {}),
+        signal
+      })
+      yield* sealBundle(inside, keys, recipients, (length) => platform.randomBytes(length))
+    } finally {
+      await store.close()
+    }
+  }
+
+  /**
+   * What a bundle of this space holds, to export what has come since: reads its beginning only.
+   * Fails with `BUNDLE_INVALID`, `BUNDLE_FOR_OTHERS`.
+   */
+  async contentsOf(bundle: AsyncIterable<Uint8Array>): Promise<BundleContents> {
+    await this.ready()
+    const { spaceKey } = this.#control.ring
+    const reader = await BundleReader.open(bundle)
+    if (!(await reader.isOf(spaceKey))) {
+      throw new SkeinError('BUNDLE_FOR_OTHERS', 'This bundle is not of this space')
+    }
+    for await (const record of readRecords(reader.inside(spaceKey))) {
+      if (record.type === 'logs') return { logs: record.logs }
+    }
+    throw new SkeinError('BUNDLE_INVALID', 'This bundle does not say what it holds')
+  }
+
+  /** @internal Takes in what a bundle of this space has. */
+  async takeIn(reader: BundleReader, options: ImportOptions): Promise<Imported> {
+    await this.ready()
+    const { spaceKey, space } = this.#control.ring
+    const imported = await takeIn(readRecords(reader.inside(spaceKey)), {
+      space,
+      log: (id) => this.#logs.feed.log(id),
+      settled: () => this.#logs.settled(),
+      options
+    })
+    await this.#context.store.sync()
+    return imported
+  }
+
+  /** @internal Does this space's key open the bundle? */
+  opens(reader: BundleReader): Promise<boolean> {
+    return reader.isOf(this.#control.ring.spaceKey)
   }
 
   /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */

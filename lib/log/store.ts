@@ -18,6 +18,7 @@ import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
+import { Receiver, type ReceivedHead } from './receive.ts'
 import { allowPush, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
@@ -266,6 +267,17 @@ export class Log extends Emitter<LogEvents> {
     if (!this.isAttached) return
     const { replicator } = this.#core.core
     if (!replicator.attached(mux)) replicator.attachTo(mux)
+  }
+
+  /** Takes blocks that did not come from a peer. Fails with `BAD_SEAL` where the head is not what its author signed. */
+  receiver(head: ReceivedHead): Receiver {
+    this.#assertAttached()
+    return new Receiver(this.#core, head)
+  }
+
+  /** Blocks came in another way than from a peer: whoever reads on is to look. */
+  received(): void {
+    this.emit('progress', {})
   }
 
   /** Did fetching stop from some peer, since what came could not be written, or was wrong? */

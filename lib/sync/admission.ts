@@ -195,6 +195,17 @@ export class Admission {
     return handOver
   }
 
+  /** Lets a device in that is not connected, by the record it gave of itself. Fails with `NOT_ALLOWED`. */
+  async admit(device: DeviceRecord, role: GrantedRole): Promise<void> {
+    if (!mayGrant(this.#role, role)) {
+      const message = `This device's role does not allow it to let others in as ${role}`
+      throw new SkeinError('NOT_ALLOWED', message)
+    }
+    const member = this.#options.control.members.get(toHex(device.signKey))
+    if (!wouldRaise(member?.role ?? null, role)) return
+    await this.#grant(member?.role != null ? member.record : device, role, new Uint8Array())
+  }
+
   #grant(device: DeviceRecord, role: GrantedRole, invite: Uint8Array): Promise<void> {
     const { control, positionOf } = this.#options
     const sealedKeys = control.ring.sealFor(role, device.signKey, device.boxKey)
