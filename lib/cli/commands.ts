@@ -67,6 +67,28 @@ export const commands: readonly CommandEntry[] = [
     'run a node of a private DHT',
     () => import('./commands/dht.ts')
   ),
+  entry(
+    groups.spaces,
+    'id',
+    'print this device’s introduction, for a bundle',
+    () => import('./commands/id.ts')
+  ),
+  entry(groups.inside, 'log', 'what happened, entry by entry', () => import('./commands/log.ts')),
+  entry(groups.inside, 'show', 'one entry in full', () => import('./commands/show.ts')),
+  entry(
+    groups.inside,
+    'verify',
+    'check everything that is here',
+    () => import('./commands/verify.ts')
+  ),
+  entry(
+    groups.inside,
+    'export',
+    'write a space into one encrypted file',
+    () => import('./commands/export.ts')
+  ),
+  entry(groups.inside, 'import', 'take such a file in', () => import('./commands/import.ts')),
+  entry('', 'verify-open', '', () => import('./commands/verify-open.ts')),
   entry('', 'device', '', () => import('./commands/device.ts'))
 ]
 

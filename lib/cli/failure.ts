@@ -56,6 +56,23 @@ const helpByCode: Partial<Record<ErrorCode, Help>> = {
     advice:
       'A device that may invite must be online to let this one in: run `skein sync` there, then join again here. `skein doctor` tells whether the network is the reason.'
   },
+  ENTRY_UNKNOWN: {
+    exitCode: exitCodes.unknown,
+    advice: '`skein log` names them.'
+  },
+  BUNDLE_INVALID: {
+    exitCode: exitCodes.incomplete,
+    advice: 'Copy it anew from where it was made, and import it again.'
+  },
+  BUNDLE_FOR_OTHERS: {
+    exitCode: exitCodes.refused,
+    advice:
+      'A member makes one for this device: `skein export FILE --for LINE`, with the line that `skein id` prints here.'
+  },
+  BUNDLE_GAP: {
+    exitCode: exitCodes.incomplete,
+    advice: 'Import the bundle before it first, or ask for a complete one.'
+  },
   ENTRY_TOO_LARGE: { advice: 'One edit may have 16 MiB. Split the text into several documents.' },
   TRANSPORT_FAILED: { advice: '`skein doctor` says what of the network works from here.' },
   TIMEOUT: { exitCode: exitCodes.incomplete, advice: 'Try again with a longer time.' },

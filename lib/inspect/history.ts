@@ -40,7 +40,8 @@ export type EntryState =
 /** Up to where an author had delivered a log. */
 export interface Seen {
   readonly log: LogId
-  /** What its device is called, null for a log that is not known here. */
+  /** Whose it is, and what that device is called; null for a log that is not known here. */
+  readonly device: DeviceId | null
   readonly author: string | null
   readonly core: CoreName | null
   readonly length: number
@@ -159,8 +160,9 @@ export class Describer {
       bytes,
       saw: (entry?.deps ?? []).map((dep) => {
         const other = this.#context.feed.log(dep.log)
-        const author = other === null ? null : this.#addresses.nameOf(toHex(other.name.device))
-        return { ...dep, author, core: other?.name.core ?? null }
+        const of = other === null ? null : toHex(other.name.device)
+        const author = of === null ? null : this.#addresses.nameOf(of)
+        return { ...dep, device: of, author, core: other?.name.core ?? null }
       }),
       ...this.#stateOf(woven, said.problem),
       document: said.document,

@@ -113,7 +113,7 @@ export class Receiver {
       return await this.#core.applyProof(proof)
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-      if (!/^INVALID_/.test(code)) throw cause
+      if (!code.startsWith('INVALID_')) throw cause
       throw new SkeinError('BAD_SEAL', 'its blocks do not fit what is here of it', { cause })
     }
   }
