@@ -76,6 +76,7 @@ declare module 'hypercore' {
     readonly state: {
       readonly length: number
       readonly signature: Uint8Array | null
+      readonly storage: { read(): import('hypercore-storage').CoreReader }
       hash(): Uint8Array
     }
     readonly peers: Peer[]

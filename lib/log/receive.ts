@@ -103,9 +103,18 @@ export class Receiver {
     const [next, ...rest] = lacking
     if (next === undefined) return 0
     const root = this.#roots.find((one) => flat.leftSpan(one) <= top && top <= flat.rightSpan(one))!
+    // A log that is longer here, and has gaps, may not know the roots of this length: a peer brings what it lacks.
+    if (!(await this.#isKnown(root))) return 0
     await this.#apply(proofOf(next, root))
     await Promise.all(rest.map((one) => this.#apply(proofOf(one, top))))
     return lacking.length
+  }
+
+  async #isKnown(index: number): Promise<boolean> {
+    const reader = this.#core.state.storage.read()
+    const node = reader.getTreeNode(index)
+    reader.tryFlush()
+    return (await node) !== null
   }
 
   async #apply(proof: Proof): Promise<boolean> {

@@ -141,6 +141,30 @@ test('a bundle that goes on from what is not here says so, and what comes before
   assert.is(await textOf(bob.space), 'two one ')
 })
 
+test('an older bundle, taken in where a newer one broke off, does no harm', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  network.partition([[alice.key], [bob.key]])
+  const note = await space.open('ideas')
+  const write = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      note.doc.getText('body').insert(0, `line ${i} ${'z'.repeat(1_000)}`)
+      await note.saved()
+    }
+  }
+  await write(100)
+  const older = await exported(space)
+  await write(120)
+  const newer = await exported(space)
+  await rejects(bob.skein.import(pieces(newer.subarray(0, 70_000))), 'BUNDLE_INVALID')
+  await bob.skein.import(pieces(older))
+  for await (const problem of bob.space.verify()) assert.is(problem.severity, 'pending')
+  await bob.skein.import(pieces(newer))
+  assert.is(await textOf(bob.space), await textOf(space))
+})
+
 test('nobody reads a bundle who has no key to it, and nobody is let in by one who may not', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
