@@ -47,6 +47,12 @@ declare module 'hypercore' {
     detachFrom(mux: unknown): void
     attached(mux: unknown): boolean
     setAllowPush(allow: boolean): void
+    readonly allowPush: boolean
+    /** While true nothing is asked for. */
+    readonly pushOnly: boolean
+    setPushOnly(pushOnly: boolean): void
+    /** Asks each peer for what is wanted and not yet asked for. */
+    updateAll(): void
   }
   export interface Proof {
     readonly fork: number
@@ -61,6 +67,8 @@ declare module 'hypercore' {
     readonly state: { flush(): Promise<boolean> }
     readonly bitfield: { get(index: number): boolean }
     readonly verifier: import('hypercore/lib/verifier.js').default
+    /** It lacks part of its own tree, and asks for nothing until it has that. */
+    readonly _repairMode: boolean
     checkConflict(proof: Proof, from: unknown): Promise<boolean>
   }
   export default class Hypercore {
@@ -90,7 +98,11 @@ declare module 'hypercore' {
     applyProof(proof: Proof): Promise<boolean>
     download(range: { start: number; end: number; linear?: boolean }): { destroy(): void }
     on(event: 'append' | 'close' | 'truncate', listener: () => void): this
-    on(event: 'download', listener: (index: number, bytes: number, from: Peer) => void): this
+    on(
+      event: 'download',
+      listener: (index: number, bytes: number, from: Peer, request: object | null) => void
+    ): this
+    on(event: 'peer-remove', listener: (peer: Peer) => void): this
     on(event: 'conflict', listener: (length: number, fork: number) => void): this
     on(
       event: 'verification-error',

@@ -28,6 +28,27 @@ export function pushBlocks(core: Hypercore, from: number, to: number): void {
 
 export function allowPush(core: Hypercore, allow: boolean): void {
   core.core.replicator.setAllowPush(allow)
+  if (!allow) fetchAgain(core)
+}
+
+/**
+ * What is announced is asked for at once, so what is pushed as well comes twice. While pushes come, nothing is asked for:
+ * until one does not fit, or a peer goes. Whatever else keeps one from coming, a peer's word of what it holds shows that
+ * soon (`SpaceSync`), and `allowPush(core, false)` ends it. Call it once a core.
+ */
+export function awaitPushes(core: Hypercore): void {
+  const { replicator } = core.core
+  core.on('download', (_index, _bytes, _peer, request) => {
+    if (request === null && replicator.allowPush) replicator.setPushOnly(true)
+  })
+  core.on('verification-error', () => fetchAgain(core))
+  core.on('peer-remove', () => fetchAgain(core))
+}
+
+function fetchAgain({ core }: Hypercore): void {
+  if (!core.replicator.pushOnly || core._repairMode) return
+  core.replicator.setPushOnly(false)
+  core.replicator.updateAll()
 }
 
 /** Keeps pushes, and what only looks like the proof of a fork, from being taken for one. Call it once a core. */

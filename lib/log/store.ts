@@ -18,8 +18,8 @@ import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
+import { allowPush, awaitPushes, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 import { Receiver, type ReceivedHead } from './receive.ts'
-import { allowPush, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 
 const appendDeadlineMs = 30_000
 const hashesKept = 512
@@ -119,6 +119,7 @@ export class Log extends Emitter<LogEvents> {
     await core.ready()
     guardConflicts(core)
     forgiveMisfits(core)
+    awaitPushes(core)
     if (this.#keys !== null) holdWrites(core, () => this.#hold)
     this.#core = core
     this.#lengthsBefore = null

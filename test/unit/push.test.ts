@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { device, spaceOf, waitMs, whenPeer, whenSynced, whenText } from '../devices.ts'
-import { allowPush, guardConflicts } from '../../lib/log/push.ts'
+import { allowPush, awaitPushes, guardConflicts, pushBlocks } from '../../lib/log/push.ts'
 import { deadline, eventually } from '../events.ts'
 
 const test = suite('push')
@@ -16,9 +16,11 @@ const test = suite('push')
 /** What the library itself does not use of a hypercore. */
 interface Raw extends Hypercore {
   replicate(isInitiator: boolean): Duplex
+  on(event: string, listener: (...args: never[]) => void): this
 }
 interface RawPeer {
   readonly remoteAllowPush: boolean
+  readonly remoteLength: number
   push(index: number): Promise<void>
 }
 const Raw = Hypercore as unknown as new (folder: string, key?: Uint8Array) => Raw
@@ -82,6 +84,77 @@ test('what was pushed is pushed on to who is not connected to its author', async
   network.swallow(carol.key, bob.key)
   note.doc.getText('body').insert(1, 'b')
   await whenText(copy.doc, 'ab')
+})
+
+// Crossing once
+
+test('while pushes come nothing is fetched, and one that is lost is fetched after all', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'skein-push-'))
+  const written = new Raw(join(folder, 'alice'))
+  await written.ready()
+  const copy = new Raw(join(folder, 'bob'), written.key)
+  await copy.ready()
+  awaitPushes(copy)
+  let sent = 0
+  written.on('upload', () => sent++)
+  const streams = [written.replicate(true), copy.replicate(false)] as const
+  streams[0].pipe(streams[1]).pipe(streams[0])
+  copy.download({ start: 0, end: -1 })
+  await written.append(new Uint8Array(1))
+  await eventually(() => copy.contiguousLength === 1)
+  allowPush(copy, true)
+  const peer = written.core.replicator.peers[0] as unknown as RawPeer
+  await eventually(() => peer.remoteAllowPush)
+  const append = async (): Promise<void> => {
+    const { length } = await written.append(new Uint8Array(1))
+    pushBlocks(written, length - 1, length)
+  }
+  // Which comes first, the push or the answer to a request, is open until a push has come.
+  await eventually(async () => {
+    await append()
+    await eventually(() => copy.contiguousLength === written.length)
+    return copy.core.replicator.pushOnly
+  })
+  await eventually(() => peer.remoteLength === written.length)
+  const before = { sent, length: written.length }
+  for (let i = 0; i < 20; i++) {
+    await append()
+    await eventually(() => copy.contiguousLength === written.length)
+  }
+  assert.is(sent - before.sent, written.length - before.length)
+  // Announced, and not pushed.
+  await written.append(new Uint8Array(1))
+  await eventually(() => copy.peers[0]?.remoteLength === written.length)
+  assert.is(copy.contiguousLength, written.length - 1)
+  allowPush(copy, false)
+  await eventually(() => copy.contiguousLength === written.length)
+  for (const stream of streams) stream.destroy()
+  await written.close()
+  await copy.close()
+  await rm(folder, { recursive: true })
+})
+
+test('who got pushes and was away fetches what came meanwhile, also from another', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const [note, copy] = [await space.open('ideas'), await carol.space.open('ideas')]
+  await whenPeer(bob.space, carol)
+  for (const text of ['a', 'ab', 'abc', 'abcd']) {
+    note.doc.getText('body').insert(text.length - 1, text.at(-1)!)
+    await whenText(copy.doc, text)
+  }
+  await deadline(note.saved({ peers: 2 }), waitMs, 'both are level')
+  // Carol reaches nobody.
+  network.partition([[alice.key, bob.key], [carol.key]])
+  await whenPeer(space, carol, false)
+  await whenPeer(bob.space, carol, false)
+  note.doc.getText('body').insert(4, 'e')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has it')
+  network.heal()
+  await whenText(copy.doc, 'abcde')
 })
 
 // False forks
