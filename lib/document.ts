@@ -21,6 +21,8 @@ import { DocumentPresence } from './sync/document-presence.ts'
 import { heldBy, validateUpdate } from './trust/validate.ts'
 import type { DeviceId } from './trust/members.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
+import { Inbox } from './views/inbox.ts'
+import { depthAt, integrateUpdate } from './views/integrate.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
 const mergeAtBytes = 64 * 1024
@@ -41,8 +43,9 @@ export class Document extends Emitter<DocumentEvents> {
   readonly #pace: Pace
   #presence: DocumentPresence | null = null
   #changes: Changes | null = null
-  #inbox: { number: number; edit: IncomingEdit }[] = []
+  readonly #inbox: Inbox
   #inboxScheduled = false
+  #isSyncedLate = false
   #hasAppliedInTurn = false
   #failure: SkeinError | null = null
   #cut: ReadonlyMap<LogId, number> | null = null
@@ -66,6 +69,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#doc = doc ?? new Y.Doc()
     this.#ownsDoc = doc === undefined
     this.#host = host
+    this.#inbox = new Inbox(host.clock)
     this.#applier = this.#applierOf(this.#doc)
     this.#pace = new Pace({
       clock: host.clock,
@@ -118,7 +122,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** True while everything that the connected peers hold has been delivered; false while alone. */
   get synced(): boolean {
-    return this.#host.isSynced()
+    return this.#host.isSynced() && !this.#isSyncedLate
   }
 
   get connected(): boolean {
@@ -178,7 +182,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** @internal An edit that the feed has delivered and the view has filed under `number`. */
   receive(number: number, edit: IncomingEdit): void {
-    this.#inbox.push({ number, edit })
+    this.#inbox.push(number, edit)
     this.#arrivals?.push({ number, edit })
     // A group that waits for its time takes what has arrived along.
     if (this.#changes !== null && !this.#pace.isHolding) this.#applyInboxSoon()
@@ -207,8 +211,11 @@ export class Document extends Emitter<DocumentEvents> {
 
   /** @internal Whether everything has been delivered changed. */
   syncedChanged(synced: boolean): void {
+    this.#isSyncedLate = false
     if (synced) this.#applyInbox()
-    this.emit('synced', { synced })
+    // It is told once all that was delivered can be seen.
+    this.#isSyncedLate = synced && this.#changes !== null && !this.#inbox.isEmpty
+    if (!this.#isSyncedLate) this.emit('synced', { synced })
   }
 
   /** @internal Which devices hold what changed, or writing failed or works again. */
@@ -254,14 +261,14 @@ export class Document extends Emitter<DocumentEvents> {
     const { doc } = this
     const clientId = this.#host.clientId()
     // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
-    const early = this.#contentBefore(clientId, stored, edits)
-    if (early !== null && this.readOnly) throw notAllowed()
+    const isEarly = this.#holdsOwnContent(clientId, stored, edits)
+    if (isEarly && this.readOnly) throw notAllowed()
     const tidyAgain = leaveMarksUntidied(doc, ({ origin }) => origin === this)
     this.#applier.apply(stored.state, edits)
     tidyAgain()
-    this.#changes = this.#follow(doc, clientId)
-    if (early !== null) this.#append(early)
-    this.#inbox = this.#inbox.filter(({ number }) => number >= stored.filed)
+    this.#changes = this.#follow(doc, clientId, isEarly)
+    if (isEarly) this.#flush()
+    this.#inbox.dropBefore(stored.filed)
     this.#presence = new DocumentPresence(doc, (update) => this.#host.sendPresence(update))
     this.#host.askPresence()
     this.#bindSubdocuments()
@@ -281,9 +288,10 @@ export class Document extends Emitter<DocumentEvents> {
     })
   }
 
-  #follow(doc: Y.Doc, clientId: number): Changes {
+  #follow(doc: Y.Doc, clientId: number, isUnlogged = false): Changes {
     return new Changes(doc, {
       clientId,
+      isUnlogged,
       origin: this,
       onDirty: () => this.#edited(),
       onClientIdLost: () => this.#fail('Another Y.Doc writes under the client id of this one'),
@@ -321,7 +329,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#ownsDoc = true
     this.#applier = this.#applierOf(this.#doc)
     this.#failure = null
-    this.#inbox = []
+    this.#inbox.dropBefore(Infinity)
     // All of it before anything listens: this device's own edits do not come to it from elsewhere.
     const tidyAgain = leaveMarksUntidied(this.#doc, ({ origin }) => origin === this)
     this.#applier.apply(stored.state, edits)
@@ -352,7 +360,7 @@ export class Document extends Emitter<DocumentEvents> {
         const clientId = this.#host.clientId()
         // Refused is what has been read already, or what hung on entries that are gone.
         if (validateUpdate(arrival.own, { clientId, ...held }).verdict === 'apply')
-          Y.applyUpdate(this.#doc, arrival.own, this)
+          integrateUpdate(this.#doc, arrival.own, this)
       } else if (arrival.number >= filed) this.#applier.apply(null, [arrival.edit])
     }
   }
@@ -364,7 +372,7 @@ export class Document extends Emitter<DocumentEvents> {
         const context = { clientId: before.clientId, ...heldBy(this.#doc) }
         if (validateUpdate(update, context).verdict !== 'apply')
           throw new RangeError('It hangs on them')
-        Y.applyUpdate(this.#doc, update, this)
+        integrateUpdate(this.#doc, update, this)
         this.#append(update)
       }
     } catch (cause) {
@@ -398,7 +406,7 @@ export class Document extends Emitter<DocumentEvents> {
     if (this.#changes === null) return this.#host.onClosed()
     this.#presence?.destroy()
     this.#flush()
-    this.#applyInbox()
+    this.#applyInbox({ all: true })
     try {
       // Another document's failure is none of this one.
       if (this.#pace.isWriting) await this.#host.flush()
@@ -413,21 +421,21 @@ export class Document extends Emitter<DocumentEvents> {
     }
   }
 
-  /** What was in an app's `Y.Doc` before it was bound, as an update; null when there was nothing. */
-  #contentBefore(
+  /** Was something in an app's `Y.Doc` before it was bound? Fails with `DOCUMENT_NOT_EMPTY` unless it is this session's own. */
+  #holdsOwnContent(
     clientId: number,
     stored: StoredDocument,
     edits: readonly IncomingEdit[]
-  ): Uint8Array | null {
+  ): boolean {
     const clients = [...this.doc.store.clients.keys()]
-    if (clients.length === 0) return null
+    if (clients.length === 0) return false
     if (clients.length === 1 && clients[0] === clientId) {
       // Were something of this client in the logs already, the same clocks would stand for two things.
       const logged = new Y.Doc()
       const { clientIdsOf } = this.#host
       const applier = new Applier({ doc: logged, origin: this, clientIdsOf, onRefused: () => {} })
       applier.apply(stored.state, edits)
-      if (Y.getState(logged.store, clientId) === 0) return Y.encodeStateAsUpdate(this.doc)
+      if (Y.getState(logged.store, clientId) === 0) return true
     }
     throw new SkeinError(
       'DOCUMENT_NOT_EMPTY',
@@ -469,7 +477,7 @@ export class Document extends Emitter<DocumentEvents> {
       if (update === null) return
       const result = validateUpdate(update, {
         clientId,
-        ...held,
+        depthOf: (client, clock) => depthAt(this.doc, client, clock),
         clockOf: (client) => (client === clientId ? clockBefore : held.clockOf(client))
       })
       if (result.verdict !== 'apply') {
@@ -524,13 +532,13 @@ export class Document extends Emitter<DocumentEvents> {
     queueMicrotask(apply)
   }
 
-  #applyInbox(): void {
-    if (this.#changes === null || this.#inbox.length === 0) return
+  #applyInbox({ all = false } = {}): void {
+    if (this.#changes === null || this.#inbox.isEmpty) return
     // What the user wrote before seeing this goes first: the log says who had seen what.
     this.#flush()
-    const edits = this.#inbox.map(({ edit }) => edit)
-    this.#inbox = []
-    this.#changes.receive(() => this.#applier.apply(null, edits))
+    this.#changes.receive(() => this.#inbox.forEach((edit) => this.#applier.take(edit), { all }))
+    if (!this.#inbox.isEmpty) return this.#applyInboxSoon()
+    if (this.#isSyncedLate) this.syncedChanged(true)
     this.#persistMaybe()
   }
 
@@ -565,7 +573,7 @@ export class Document extends Emitter<DocumentEvents> {
       this.#changes !== null &&
       !this.#changes.dirty &&
       !this.#pace.isWriting &&
-      this.#inbox.length === 0 &&
+      this.#inbox.isEmpty &&
       this.#failure === null &&
       !this.#applier.isWaiting
     if (!isExact || (always && this.#host.bytesToMerge().since === 0)) return

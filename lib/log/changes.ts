@@ -15,18 +15,21 @@
  */
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
+import { Places, type Ref } from '../trust/places.ts'
 import { updateLimits } from '../trust/validate.ts'
 import { DeleteRanges } from './delete-ranges.ts'
 
 /** An update ends at the first struct that reaches this, or what peers accept: no pile of edits outgrows an entry. */
 const maxBytes = 1024 * 1024
-const { maxStructs, maxDeletes } = updateLimits
+const { maxStructs, maxDeletes, maxPlaces } = updateLimits
 
 export interface ChangesOptions {
   /** Becomes `doc.clientID`. Nobody else may ever write under it, and all it has written must be in `doc`. */
   readonly clientId: number
   /** The origin of the transactions by which entries enter. */
   readonly origin: object
+  /** What `doc` holds, all of this client, is in no log yet: `take` returns it first. */
+  readonly isUnlogged?: boolean
   /** Called at the end of the transaction that made the document dirty. Must not throw. */
   readonly onDirty?: () => void
   /**
@@ -65,13 +68,18 @@ export class Changes {
   #isIdLost = false
   #mayHoldUnknown = false
 
-  /** `doc` has been loaded: what it holds now is in the log. Throws a `TypeError` inside a transaction. */
+  /** `doc` has been loaded: what it holds now is in the log, unless the options say otherwise. Throws a `TypeError` inside a transaction. */
   constructor(doc: Y.Doc, options: ChangesOptions) {
     if (doc._transaction !== null) throw new TypeError('Attach to a Y.Doc outside its transactions')
     this.#doc = doc
     this.#options = options
     this.clientId = options.clientId
-    this.#loggedClock = Y.getState(doc.store, options.clientId)
+    this.#loggedClock = options.isUnlogged ? 0 : Y.getState(doc.store, options.clientId)
+    if (options.isUnlogged) {
+      const { clients } = Y.createDeleteSetFromStructStore(doc.store)
+      for (const [client, runs] of clients) this.#deletes.add(client, runs)
+    }
+    this.#dirty = this.#isBehind
     this.#receivedByClient = new Map()
     this.#noteReceived()
     doc.clientID = options.clientId
@@ -128,9 +136,12 @@ export class Changes {
     let count = 0
     if (Y.getState(this.#doc.store, this.clientId) > clock) {
       const first = Y.findIndexSS(structs, clock)
+      const places = new Places(this.clientId, clock)
+      let placesLeft = maxPlaces
       do {
         const struct = structs[first + count]!
         const offset = clock - struct.id.clock
+        if (isApart(places, struct, offset) && --placesLeft < 0) break
         mendSurrogates(struct, offset)
         struct.write(body, offset)
         clock = struct.id.clock + struct.length
@@ -299,4 +310,17 @@ function mendSurrogates(struct: Y.Item | Y.GC, offset: number): void {
   const text = content.str.slice(offset)
   const mended = text.replace(loneSurrogates, '\uFFFD')
   if (mended !== text) content.str = content.str.slice(0, offset) + mended
+}
+
+/** As the validator counts it when it reads the struct. */
+function isApart(places: Places, struct: Y.Item | Y.GC, offset: number): boolean {
+  if (!(struct instanceof Y.Item)) return false
+  const { id, parent, parentSub, content } = struct
+  const clock = id.clock + offset
+  const origin: Ref | null = offset > 0 ? { client: id.client, clock: clock - 1 } : struct.origin
+  const { rightOrigin } = struct
+  const isInList = parent instanceof Y.AbstractType && origin === null && rightOrigin === null
+  const parentItem = isInList ? (parent._item?.id ?? null) : null
+  const spot = { origin, rightOrigin, parentItem, parent, key: parentSub }
+  return places.add(clock, struct.length - offset, spot) || content instanceof Y.ContentDoc
 }

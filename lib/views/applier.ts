@@ -8,6 +8,7 @@ import { SkeinError } from '../errors.ts'
 import type { EntryRef } from '../log/feed.ts'
 import { heldBy, validateUpdate } from '../trust/validate.ts'
 import type { DeviceId } from '../trust/members.ts'
+import { integrateUpdate } from './integrate.ts'
 
 export interface IncomingEdit {
   readonly device: DeviceId
@@ -25,10 +26,20 @@ export interface ApplierOptions {
   readonly onRefused: (edit: IncomingEdit, error: SkeinError) => void
 }
 
+interface Waiting {
+  readonly clientId: number
+  /** In the order of their log. */
+  readonly edits: IncomingEdit[]
+  readonly for: { readonly client: number; readonly clock: number }
+}
+
 export class Applier {
   readonly #options: ApplierOptions
-  /** By client id, edits that wait, in the order of their log. */
-  readonly #waitingByClient = new Map<number, IncomingEdit[]>()
+  readonly #waitingByClient = new Map<number, Waiting>()
+  /** The same, by the client that they wait for. */
+  readonly #waitingForClient = new Map<number, Set<Waiting>>()
+  /** Clients that have got further, and that others may wait for. */
+  #advanced: number[] = []
 
   constructor(options: ApplierOptions) {
     this.#options = options
@@ -44,63 +55,65 @@ export class Applier {
     const { doc, origin } = this.#options
     doc.transact(() => {
       if (state !== null) Y.applyUpdateV2(doc, state, origin)
-      for (const edit of edits) this.#take(edit)
+      for (const edit of edits) this.take(edit)
     }, origin)
   }
 
-  #take(edit: IncomingEdit): void {
-    const clientIds = this.#clientIdsOf(edit)
-    const queue = clientIds
-      .map((id) => this.#waitingByClient.get(id))
-      .find((list) => list !== undefined)
-    if (queue !== undefined) {
-      queue.push(edit)
-      return
+  /** Applies one edit, or lets it wait. */
+  take(edit: IncomingEdit): void {
+    const clientIds = this.#options.clientIdsOf(edit.device, edit.clientCounter)
+    for (const clientId of clientIds) {
+      const waiting = this.#waitingByClient.get(clientId)
+      if (waiting !== undefined) return void waiting.edits.push(edit)
     }
     const waiting = this.#tryApply(edit, clientIds)
-    if (waiting === null) this.#retryWaiting()
-    else this.#waitingByClient.set(waiting, [edit])
+    if (waiting !== null) this.#wait(waiting)
+    this.#resume()
   }
 
-  #retryWaiting(): void {
-    for (let progress = this.isWaiting; progress;) {
-      progress = false
-      for (const [client, queue] of [...this.#waitingByClient]) {
-        this.#waitingByClient.delete(client)
-        for (let next = queue[0]; next !== undefined; next = queue[0]) {
-          const waiting = this.#tryApply(next, this.#clientIdsOf(next))
-          if (waiting !== null) {
-            this.#waitingByClient.set(waiting, queue)
-            break
-          }
-          queue.shift()
-          progress = true
-        }
+  #wait(waiting: Waiting): void {
+    this.#waitingByClient.set(waiting.clientId, waiting)
+    const { client } = waiting.for
+    const others = this.#waitingForClient.get(client)
+    if (others === undefined) this.#waitingForClient.set(client, new Set([waiting]))
+    else others.add(waiting)
+  }
+
+  /** Looks again at what waited for those that have got further. */
+  #resume(): void {
+    const { store } = this.#options.doc
+    for (let client = this.#advanced.pop(); client !== undefined; client = this.#advanced.pop()) {
+      for (const waiting of this.#waitingForClient.get(client) ?? []) {
+        if (Y.getState(store, client) < waiting.for.clock) continue
+        this.#waitingForClient.get(client)!.delete(waiting)
+        this.#waitingByClient.delete(waiting.clientId)
+        this.#applyWaiting(waiting)
       }
+      if (this.#waitingForClient.get(client)?.size === 0) this.#waitingForClient.delete(client)
     }
   }
 
-  /** A device that left and came back has more than one for the same counter. */
-  #clientIdsOf({ device, clientCounter }: IncomingEdit): number[] {
-    return this.#options.clientIdsOf(device, clientCounter)
+  #applyWaiting({ edits }: Waiting): void {
+    for (let edit = edits[0]; edit !== undefined; edit = edits[0]) {
+      const clientIds = this.#options.clientIdsOf(edit.device, edit.clientCounter)
+      const again = this.#tryApply(edit, clientIds)
+      if (again !== null) return this.#wait({ ...again, edits })
+      edits.shift()
+    }
   }
 
-  /** The client id under which the edit has to wait, or null when it is applied or refused. */
-  #tryApply(edit: IncomingEdit, clientIds: readonly number[]): number | null {
+  /** What the edit has to wait for, or null when it is applied or refused. */
+  #tryApply(edit: IncomingEdit, clientIds: readonly number[]): Waiting | null {
     const { doc, origin } = this.#options
     let reason = 'its author may not write here'
     for (const clientId of clientIds) {
-      const result = validateUpdate(edit.update, {
-        clientId,
-        ...heldBy(doc)
-      })
+      const result = validateUpdate(edit.update, { clientId, ...heldBy(doc) })
       if (result.verdict === 'apply') {
-        Y.applyUpdate(doc, edit.update, origin)
+        integrateUpdate(doc, edit.update, origin)
+        if (this.#waitingForClient.has(clientId)) this.#advanced.push(clientId)
         return null
       }
-      if (result.verdict === 'wait') {
-        return clientId
-      }
+      if (result.verdict === 'wait') return { clientId, edits: [edit], for: result.for }
       reason = result.reason
     }
     this.#options.onRefused(edit, new SkeinError('EDIT_INVALID', `An edit was left out: ${reason}`))

@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { Changes } from '../../lib/log/changes.ts'
 import { heldBy, validateUpdate } from '../../lib/trust/validate.ts'
+import { integrateUpdate } from '../../lib/views/integrate.ts'
 import { edit, fillWithEveryKind, randomBelow, type Below } from './random-edits.ts'
 import { write, writeUpdate, type Id, type StructParts } from './update-writer.ts'
 
@@ -76,12 +77,11 @@ fuzz('no update of an honest author is refused', () => {
       else edit(author, below)
       edit(other, below)
       if (below(4) > 0) continue
-      const written = own.take()
+      const written = [...all(own)].map((update) => [update, 7] as const)
       for (const [update, client] of [
-        [written, 7],
-        [others.take(), 9]
-      ] as const) {
-        if (update === null) continue
+        ...written,
+        ...[...all(others)].map((update) => [update, 9] as const)
+      ]) {
         assert.is(check(reader, update, client), 'apply')
         if (client === 9) own.receive(() => Y.applyUpdate(author, update, feed))
         else others.receive(() => Y.applyUpdate(other, update, feed))
@@ -90,11 +90,58 @@ fuzz('no update of an honest author is refused', () => {
   })
 })
 
+fuzz('what is put into a document stands where Yjs would put it', () => {
+  let compared = 0
+  forEachSeed(rounds / 3, (below) => {
+    // Without keys, or without runs of several: several under one key go in as deleted, and have a test of their own.
+    const keyed = below(2) > 0
+    const ours = documentOf(null)
+    if (keyed) fillWithEveryKind(ours)
+    else ours.getText('text').insert(0, 'to begin with')
+    const theirs = documentOf(Y.encodeStateAsUpdate(ours))
+    for (let i = 0; i < 20; i++) {
+      const clientId = 20 + below(4)
+      const update = anyUpdate(ours, clientId, below, keyed ? 'one under a key' : 'no keys')
+      if (validateUpdate(update, { clientId, ...heldBy(ours) }).verdict !== 'apply') continue
+      Y.applyUpdate(theirs, update, feed)
+      integrateUpdate(ours, update, feed)
+      assert.equal(orderIn(ours), orderIn(theirs))
+      compared++
+    }
+  })
+  assert.ok(compared > rounds)
+})
+
+/** All items, in the order of their lists and keys, clock by clock; in capitals where they are not deleted. */
+function orderIn(doc: Y.Doc): string[] {
+  const order: string[] = []
+  const add = (item: Y.Item | null, where: string): void => {
+    for (; item !== null; item = item.right) {
+      for (let i = 0; i < item.length; i++) {
+        order.push(
+          `${where} ${item.id.client}/${item.id.clock + i} ${item.deleted ? 'gone' : 'HERE'}`
+        )
+      }
+      if (item.content instanceof Y.ContentType) walk(item.content.type, `${item.id.clock}`)
+    }
+  }
+  const walk = (type: Y.AbstractType<Y.YEvent<any>>, where: string): void => {
+    add(type._start, where)
+    for (const [key, last] of [...type._map].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      let item = last
+      while (item.left !== null) item = item.left
+      add(item, `${where}.${key}`)
+    }
+  }
+  for (const [name, type] of [...doc.share].sort(([a], [b]) => (a < b ? -1 : 1))) walk(type, name)
+  return order
+}
+
 /** Validates and, if it may, applies. Returns the verdict. */
 function check(doc: Y.Doc, update: Uint8Array, clientId: number): 'apply' | 'refuse' | 'wait' {
   const verdict = validateUpdate(update, { clientId, ...heldBy(doc) })
   if (verdict.verdict === 'apply') {
-    Y.applyUpdate(doc, update, feed)
+    integrateUpdate(doc, update, feed)
     assert.is(doc.store.pendingStructs, null)
     assert.is(doc.store.pendingDs, null)
     assert.is(Y.getState(doc.store, clientId), verdict.clock)
@@ -104,6 +151,10 @@ function check(doc: Y.Doc, update: Uint8Array, clientId: number): 'apply' | 'ref
     assert.ok(Y.getState(doc.store, client) < clock)
   }
   return verdict.verdict
+}
+
+function* all(changes: Changes): Generator<Uint8Array> {
+  for (let update = changes.take(); update !== null; update = changes.take()) yield update
 }
 
 /** What the document holds can be copied, and deleted by anyone. */
@@ -174,7 +225,12 @@ function damaged(update: Uint8Array, below: Below): Uint8Array {
 }
 
 /** Well-formed; what it refers to mostly exists. */
-function anyUpdate(doc: Y.Doc, client: number, below: Below): Uint8Array {
+function anyUpdate(
+  doc: Y.Doc,
+  client: number,
+  below: Below,
+  only: 'anything' | 'one under a key' | 'no keys' = 'anything'
+): Uint8Array {
   const start = Y.getState(doc.store, client)
   const clients = [...doc.store.clients.keys()]
   let clock = start
@@ -185,10 +241,10 @@ function anyUpdate(doc: Y.Doc, client: number, below: Below): Uint8Array {
   }
   const structs: StructParts[] = []
   for (let n = below(6); n > 0; n--) {
-    const [content, length] = anyContent(below)
+    const [content, length] = anyContent(below, only === 'one under a key' ? 1 : 3)
     const place = below(4)
     const parent = below(3) === 0 ? anyId() : ['text', 'map', 'array', 'xml', 'new'][below(5)]!
-    const key = below(3) === 0 ? { key: 'k' + below(2) } : {}
+    const key = only !== 'no keys' && below(3) === 0 ? { key: 'k' + below(2) } : {}
     if (content.kind === 0) structs.push(content)
     else if (place === 0) structs.push({ ...content, ...key, parent })
     else {
@@ -211,8 +267,11 @@ function anyUpdate(doc: Y.Doc, client: number, below: Below): Uint8Array {
   return writeUpdate({ client, clock: start, structs, deletes })
 }
 
-function anyContent(below: Below): [Pick<StructParts, 'kind' | 'content'>, length: number] {
-  const length = 1 + below(3)
+function anyContent(
+  below: Below,
+  maxLength: number
+): [Pick<StructParts, 'kind' | 'content'>, length: number] {
+  const length = 1 + below(maxLength)
   const kinds: [Pick<StructParts, 'kind' | 'content'>, number][] = [
     [write.gc(length), length],
     [write.deleted(length), length],

@@ -2,8 +2,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
+import { integrateUpdate } from '../../lib/views/integrate.ts'
 import { Changes, leaveMarksUntidied, type ChangesOptions } from '../../lib/log/changes.ts'
-import { heldBy, validateUpdate } from '../../lib/trust/validate.ts'
+import { heldBy, updateLimits, validateUpdate } from '../../lib/trust/validate.ts'
 import { edit, fillWithEveryKind, randomBelow } from '../fuzz/random-edits.ts'
 
 const changes = suite('changes')
@@ -576,5 +577,46 @@ function plain(value: unknown): unknown {
 function sorted(object: object): object {
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
+
+changes('an edit in many places comes in several updates, and peers accept each', () => {
+  const author = new Y.Doc()
+  const changes = new Changes(author, { clientId: 7, origin: {} })
+  const peer = new Y.Doc()
+  const text = author.getText('text')
+  const pass = (): number => {
+    let count = 0
+    for (let update = changes.take(); update !== null; update = changes.take()) {
+      assert.is(validateUpdate(update, { clientId: 7, ...heldBy(peer) }).verdict, 'apply')
+      integrateUpdate(peer, update, {})
+      count++
+    }
+    assert.equal(peer.getText('text').toDelta(), text.toDelta())
+    assert.equal(peer.getXmlFragment('xml').toString(), author.getXmlFragment('xml').toString())
+    return count
+  }
+  text.insert(0, 'word '.repeat(1_000))
+  assert.is(pass(), 1)
+  // A word replaced everywhere.
+  author.transact(() => {
+    for (let at = 999 * 5; at >= 0; at -= 5) {
+      text.delete(at, 4)
+      text.insert(at, 'other')
+    }
+  })
+  assert.is(pass(), Math.ceil(1_000 / updateLimits.maxPlaces))
+  author.transact(() => text.format(0, text.length, { bold: true }))
+  pass()
+  // What is new as a whole is one place, however large.
+  author.transact(() => {
+    const paragraphs = Array.from({ length: 300 }, (_, i) => {
+      const paragraph = new Y.XmlElement('p')
+      paragraph.setAttribute('id', String(i))
+      paragraph.insert(0, [new Y.XmlText(`paragraph ${i}`), new Y.XmlElement('br')])
+      return paragraph
+    })
+    author.getXmlFragment('xml').insert(0, paragraphs)
+  })
+  assert.is(pass(), 1)
+})
 
 changes.run()
