@@ -6,6 +6,7 @@ import type { Appended } from './log/own-log.ts'
 import type { Clock } from './platform.ts'
 import type { DeviceId } from './trust/members.ts'
 import type { IncomingEdit } from './views/applier.ts'
+import type { Look } from './views/split.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
 export interface DocumentEvents {
@@ -29,10 +30,10 @@ export interface DocumentEvents {
 }
 
 /**
- * Why a document was reset: this device may not write and its edits went nowhere (`read-only`), or entries do not count
- * any more (`entries-left`).
+ * Why a document was reset: this device may not write and its edits went nowhere (`read-only`), entries do not count
+ * any more (`entries-left`), or it looked different on two devices that have the same entries (`split`).
  */
-export type ResetReason = 'read-only' | 'entries-left'
+export type ResetReason = 'read-only' | 'entries-left' | 'split'
 
 /** Where the edits that this device made to a document are. */
 export interface Safety {
@@ -67,6 +68,14 @@ export interface DocumentHost {
   readonly read: () => Promise<{ stored: StoredDocument; edits: IncomingEdit[] }>
   /** Keeps the merged state of all entries filed so far. */
   readonly writeState: (state: Uint8Array) => Promise<void>
+  /** True for one that looked different on two devices: `read` gives its entries in their canonical order. */
+  readonly isCanonical: () => boolean
+  readonly becomeCanonical: (devices: readonly DeviceId[]) => void
+  /** All its entries, in the order of delivery. */
+  readonly readAll: () => Promise<IncomingEdit[]>
+  /** Names the entries it has: 16 bytes in hex. */
+  readonly documentCut: () => string
+  readonly sendLook: (look: Look) => void
   readonly bytesToMerge: () => { since: number; merged: number }
   readonly sendPresence: (update: Uint8Array) => void
   /** Asks who of the others is present. */

@@ -21,8 +21,12 @@ import { DocumentPresence } from './sync/document-presence.ts'
 import { heldBy, validateUpdate } from './trust/validate.ts'
 import type { DeviceId } from './trust/members.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
+import { devicesToBlame } from './views/blame.ts'
+import { CanonicalOrder } from './views/canonical.ts'
 import { Inbox } from './views/inbox.ts'
 import { depthAt, integrateUpdate } from './views/integrate.ts'
+import { SplitWatch, type Look } from './views/split.ts'
+import { visibleHash } from './views/visible.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
 const mergeAtBytes = 64 * 1024
@@ -41,6 +45,8 @@ export class Document extends Emitter<DocumentEvents> {
   #ownsDoc: boolean
   #applier: Applier
   readonly #pace: Pace
+  readonly #splitWatch: SplitWatch
+  #examining: Promise<void> = Promise.resolve()
   #presence: DocumentPresence | null = null
   #changes: Changes | null = null
   readonly #inbox: Inbox
@@ -71,6 +77,13 @@ export class Document extends Emitter<DocumentEvents> {
     this.#host = host
     this.#inbox = new Inbox(host.clock)
     this.#applier = this.#applierOf(this.#doc)
+    this.#splitWatch = new SplitWatch({
+      clock: host.clock,
+      look: () => this.#look(),
+      announce: (look) => host.sendLook(look),
+      onDifferent: () => this.#examineSoon(),
+      onFailed: (cause) => this.#readFailed('What the document looks like could not be told', cause)
+    })
     this.#pace = new Pace({
       clock: host.clock,
       isDirty: () => this.#changes?.dirty === true,
@@ -193,6 +206,11 @@ export class Document extends Emitter<DocumentEvents> {
     this.#presence?.receive(device, clientId, update)
   }
 
+  /** @internal What another device sees of this document. */
+  receiveLook(device: DeviceId, look: Look): void {
+    this.#splitWatch.received(device, look)
+  }
+
   /** @internal This device's presence here, for a peer that has just come; null if there is none. */
   presence(): Uint8Array | null {
     return this.#presence?.own ?? null
@@ -203,6 +221,7 @@ export class Document extends Emitter<DocumentEvents> {
     const peers = this.#host.peers()
     for (const device of removed) this.#presence?.remove(device)
     this.emit('peers', { added, removed, peers })
+    if (added.length > 0) this.#splitWatch.joined()
     const connected = peers.length > 0
     if (connected !== peers.length - added.length + removed.length > 0) {
       this.emit('status', { status: connected ? 'connected' : 'disconnected', connected })
@@ -274,6 +293,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#bindSubdocuments()
     this.#applyInbox()
     doc.emit('load', [doc])
+    this.#splitWatch.changed()
     if (this.synced) this.syncedChanged(true)
     this.#yjsSync(this.synced)
     this.on('synced', ({ synced }) => this.#yjsSync(synced))
@@ -346,6 +366,7 @@ export class Document extends Emitter<DocumentEvents> {
     )
     this.#doc.emit('load', [this.#doc])
     this.#yjsSync(this.synced)
+    this.#splitWatch.forget()
     this.emit('reset', { doc: this.#doc, previous, reason })
     if (ownedPrevious) previous.destroy()
     else for (const subdocument of previous.getSubdocs()) subdocument.destroy()
@@ -391,8 +412,7 @@ export class Document extends Emitter<DocumentEvents> {
       this.#cancelReset = null
       if (this.#changes?.dirty !== true || this.#host.mayWrite() !== 'no') return
       this.reset('read-only').catch((cause: unknown) => {
-        if (this.#lifecycle.isClosing) return
-        this.emit('error', { error: storageError('The document could not be reset', cause) })
+        this.#readFailed('The document could not be reset', cause)
       })
     }
     const waitMs = this.#lastResetMs === null ? 0 : this.#lastResetMs + resetAgainMs - clock.now()
@@ -402,6 +422,8 @@ export class Document extends Emitter<DocumentEvents> {
   async #close(): Promise<void> {
     for (const end of [...this.#untilClosed]) end()
     this.#cancelReset?.()
+    this.#splitWatch.stop()
+    await this.#examining
     await this.#resetting?.catch(() => {}) // Whoever asked for it is told.
     if (this.#changes === null) return this.#host.onClosed()
     this.#presence?.destroy()
@@ -497,6 +519,7 @@ export class Document extends Emitter<DocumentEvents> {
       ({ cut }) => {
         this.#inFlight.delete(update)
         this.#cut = cut
+        this.#splitWatch.changed()
         this.#pace.written()
         this.safetyChanged()
         this.#persistMaybe()
@@ -538,6 +561,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#flush()
     this.#changes.receive(() => this.#inbox.forEach((edit) => this.#applier.take(edit), { all }))
     if (!this.#inbox.isEmpty) return this.#applyInboxSoon()
+    this.#splitWatch.changed()
     if (this.#isSyncedLate) this.syncedChanged(true)
     this.#persistMaybe()
   }
@@ -567,17 +591,62 @@ export class Document extends Emitter<DocumentEvents> {
       })
   }
 
-  /** Writes the merged state, at a moment when it holds exactly the entries filed. */
-  async #persist(always: boolean): Promise<void> {
-    const isExact =
+  /** Does it hold exactly the entries filed? */
+  get #isSettled(): boolean {
+    return (
       this.#changes !== null &&
       !this.#changes.dirty &&
       !this.#pace.isWriting &&
       this.#inbox.isEmpty &&
       this.#failure === null &&
-      !this.#applier.isWaiting
-    if (!isExact || (always && this.#host.bytesToMerge().since === 0)) return
+      this.#resetting === null
+    )
+  }
+
+  /** Writes the merged state, at a moment when it holds exactly the entries filed. */
+  async #persist(always: boolean): Promise<void> {
+    if (!this.#isSettled || this.#applier.isWaiting || this.#host.isCanonical()) return
+    if (always && this.#host.bytesToMerge().since === 0) return
     await this.#host.writeState(Y.encodeStateAsUpdateV2(this.doc))
+  }
+
+  async #look(): Promise<Look | null> {
+    if (this.#host.isCanonical()) await this.#examine()
+    if (!this.#isSettled) return null
+    return { cut: this.#host.documentCut(), visible: visibleHash(this.#doc) }
+  }
+
+  #examineSoon(): void {
+    this.#examining = this.#examining
+      .then(() => this.#examine())
+      .catch((cause: unknown) => this.#readFailed('The document could not be made anew', cause))
+  }
+
+  /**
+   * Another device sees something else of the same entries, or did once: looks whether this one sees what it should, and
+   * whose doing it is.
+   */
+  async #examine(): Promise<void> {
+    if (this.#lifecycle.isClosing) return
+    const cut = this.#host.documentCut()
+    const order = new CanonicalOrder(this.#host.clientIdsOf)
+    order.add(await this.#host.readAll())
+    const isCurrent = this.#isSettled && cut === this.#host.documentCut()
+    const isRight = !isCurrent || visibleHash(order.document()) === visibleHash(this.#doc)
+    if (!this.#host.isCanonical()) {
+      const blamed = devicesToBlame(order)
+      // Nothing is wrong with it here: it is for the other to see what is wrong there, if it speaks the truth.
+      if (isRight && blamed.size === 0) return
+      this.#host.becomeCanonical([...blamed])
+    }
+    // What comes meanwhile is looked at when it is quiet again.
+    if (!isCurrent) this.#splitWatch.changed()
+    else if (!isRight) await this.reset('split')
+  }
+
+  #readFailed(message: string, cause: unknown): void {
+    if (this.#lifecycle.isClosing) return
+    this.emit('error', { error: storageError(message, cause) })
   }
 
   readonly #subdocsChanged = ({ loaded }: { loaded: Set<Y.Doc> }): void => {

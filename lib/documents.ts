@@ -10,15 +10,17 @@ import { kinds, type LogId } from './log/entry.ts'
 import type { EntryRef, Feed } from './log/feed.ts'
 import type { OwnLog } from './log/own-log.ts'
 import type { Clock } from './platform.ts'
-import type { Presence } from './sync/space-channel.ts'
+import type { DocumentLook, Presence } from './sync/space-channel.ts'
 import type { SpaceSync } from './sync/space-sync.ts'
 import { clientIdOf, documentIdOf } from './trust/keys.ts'
 import type { DeviceId, Membership } from './trust/members.ts'
 import type { IncomingEdit } from './views/applier.ts'
+import { CanonicalOrder } from './views/canonical.ts'
 import { decodeEdit, encodeEdit, maxNameChars } from './views/edit.ts'
 import { mergedState } from './views/merge.ts'
 import { presenceClientOf } from './views/presence.ts'
-import type { ViewStore } from './views/view-store.ts'
+import type { StoredDocument, ViewStore } from './views/view-store.ts'
+import { cutHash } from './views/visible.ts'
 
 /** A document that nobody has open is merged when this much has come for it, and more than is merged. */
 const mergeClosedAtBytes = 1024 * 1024
@@ -40,6 +42,8 @@ export interface DocumentsOptions {
   readonly onDocument: (name: string) => void
   /** An edit of a document was delivered, of this device too. */
   readonly onEdit: (name: string, device: DeviceId) => void
+  /** A document looked different on two devices; whose doing that is, as far as it can be told. */
+  readonly onSplit: (name: string, devices: readonly DeviceId[]) => void
   readonly onStorage: (error: SkeinError) => void
 }
 
@@ -100,6 +104,11 @@ export class Documents {
       throw new SkeinError('BAD_ENCODING', 'Presence came under the client id of another device')
     }
     this.#openById.get(document)?.receivePresence(device, clientId, update)
+  }
+
+  /** What another device sees of a document. */
+  receiveLook(device: DeviceId, { document, ...look }: DocumentLook): void {
+    this.#openById.get(document)?.receiveLook(device, look)
   }
 
   /** This device's presence in a document, if it is open and has any. */
@@ -193,10 +202,15 @@ export class Documents {
         return ownLog().append('content', kinds.edit, encodeEdit(body))
       },
       flush: () => ownLog().flush(),
-      read: async () => {
-        const stored = await views.read(id)
-        return { stored, edits: await this.#readEdits(stored.since) }
+      read: () => this.#read(id),
+      isCanonical: () => views.document(id)?.isCanonical === true,
+      becomeCanonical: (devices) => {
+        views.makeCanonical(id)
+        this.#options.onSplit(name, devices)
       },
+      readAll: async () => this.#readEdits(await views.readRefs(id)),
+      documentCut: () => cutHash(views.document(id)?.cut ?? new Map<LogId, number>()),
+      sendLook: (look) => sync().sendLook({ document: id, ...look }),
       writeState: (state) => {
         const record = views.document(id)
         if (record === null) return Promise.resolve()
@@ -223,6 +237,21 @@ export class Documents {
     }
   }
 
+  async #read(id: string): Promise<{ stored: StoredDocument; edits: IncomingEdit[] }> {
+    const { views } = this.#options
+    if (views.document(id)?.isCanonical !== true) {
+      const stored = await views.read(id)
+      return { stored, edits: await this.#readEdits(stored.since) }
+    }
+    const refs = await views.readRefs(id)
+    const order = new CanonicalOrder((device, counter) => this.#clientIdsOf(device, counter))
+    order.add(await this.#readEdits(refs))
+    return {
+      stored: { state: null, since: refs, filed: refs.length, bytes: 0 },
+      edits: order.edits
+    }
+  }
+
   #cut(): Map<LogId, number> {
     return this.#options.feed.cut
   }
@@ -244,7 +273,7 @@ export class Documents {
   /** Keeps what a document costs to open in proportion to what it is, also when nobody opens it for long. */
   #mergeMaybe(id: string): void {
     const record = this.#options.views.document(id)
-    if (record === null || this.#merging.has(id)) return
+    if (record === null || record.isCanonical || this.#merging.has(id)) return
     const atBytes = this.#mergeAtBytes.get(id) ?? mergeClosedAtBytes
     if (record.bytesSince < Math.max(atBytes, record.bytesMerged)) return
     this.#merging.add(id)

@@ -78,6 +78,11 @@ export interface SpaceEvents {
   excluded: object
   /** A device that had been removed is back, since whoever removed it has been cut, and no one else had seen it. */
   returned: { device: DeviceId; removedBy: DeviceId }
+  /**
+   * A document looked different on two devices that have the same of its entries. From here on it is kept so that it does
+   * not, which takes longer to open. `devices` wrote what no honest device does.
+   */
+  split: { name: string; devices: readonly DeviceId[] }
   /** Two signed versions of one log have been seen. */
   fork: { device: DeviceId; length: number }
 }
@@ -180,6 +185,7 @@ export class Space extends Emitter<SpaceEvents> {
       },
       onPresence: (device, presence) => this.#receivePresence(device, presence),
       presenceIn: (document) => this.#documents.presenceIn(document),
+      onLook: (device, look) => this.#documents.receiveLook(device, look),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       probeStore: () => context.store.probe(),
       onStore: (error) => {
@@ -201,6 +207,7 @@ export class Space extends Emitter<SpaceEvents> {
       assertOpen: () => this.#lifecycle.assertOpen(),
       onDocument: (name) => this.emit('document', { name }),
       onEdit: (name, device) => this.emit('edit', { name, device }),
+      onSplit: (name, devices) => this.emit('split', { name, devices }),
       onStorage: (error) => this.emit('storage', { error })
     })
     this.#admission = new Admission({

@@ -5,6 +5,7 @@
  *     0 holds   := (log(8) • varUint(length) • treeHash(8))*
  *     1 presence := document(8) • varUint(client counter) • awareness update
  *     2 asks    := document(8)          // who is present there? Asked by who has just opened it
+ *     3 look    := version(1 byte: 1) • document(8) • cut(16) • visible(16)   // see views/split.ts
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -15,12 +16,14 @@ import * as decoding from 'lib0/decoding'
 import { decodeAll, fromHex, toHex } from '../bytes.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
+import type { Look } from '../views/split.ts'
 import { spaceChannelId } from '../trust/keys.ts'
 import { Channel } from './channel.ts'
 import type { PeerConnection } from './connection.ts'
 import type { Holding } from './holdings.ts'
 
 const protocol = 'skein/space/1'
+const lookVersion = 1
 const maxMessageBytes = 1024 * 1024
 const maxClaims = 100_000
 const maxPresenceBytes = 4096 + 64
@@ -32,6 +35,12 @@ export interface Presence {
   readonly document: string
   readonly clientCounter: number
   readonly update: Uint8Array
+}
+
+/** What a device sees of a document. */
+export interface DocumentLook extends Look {
+  /** 8 bytes in hex. */
+  readonly document: string
 }
 
 export interface SpaceChannelHost {
@@ -50,6 +59,7 @@ export interface SpaceChannelHost {
   readonly onPresence: (channel: SpaceChannel, presence: Presence) => void
   /** This device's presence in a document, for a member that asks. */
   readonly presenceIn: (document: string) => Presence | null
+  readonly onLook: (channel: SpaceChannel, look: DocumentLook) => void
   readonly onClosed: (channel: SpaceChannel) => void
 }
 
@@ -77,7 +87,8 @@ export class SpaceChannel {
       messages: [
         (bytes) => this.#onHolds(bytes),
         (bytes) => this.#onPresence(bytes),
-        (bytes) => this.#onAsked(bytes)
+        (bytes) => this.#onAsked(bytes),
+        (bytes) => this.#onLook(bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
@@ -143,6 +154,13 @@ export class SpaceChannel {
     this.#channel.send(1, encoding.toUint8Array(encoder))
   }
 
+  sendLook({ document, cut, visible }: DocumentLook): void {
+    const encoder = encoding.createEncoder()
+    encoding.writeUint8(encoder, lookVersion)
+    for (const part of [document, cut, visible]) encoding.writeUint8Array(encoder, fromHex(part))
+    this.#channel.send(3, encoding.toUint8Array(encoder))
+  }
+
   askPresence(document: string): void {
     this.#channel.send(2, fromHex(document))
   }
@@ -206,6 +224,17 @@ export class SpaceChannel {
     )
     const presence = this.#host.presenceIn(document)
     if (presence !== null) this.sendPresence(presence)
+  }
+
+  #onLook(bytes: Uint8Array): void {
+    // One that looks otherwise does not mean the same.
+    if (bytes[0] !== lookVersion || !this.#isWithinRate()) return
+    const look = decodeAll(bytes.subarray(1), 'look of a document', (decoder) => ({
+      document: toHex(decoding.readUint8Array(decoder, 8)),
+      cut: toHex(decoding.readUint8Array(decoder, 16)),
+      visible: toHex(decoding.readUint8Array(decoder, 16))
+    }))
+    this.#host.onLook(this, look)
   }
 
   /** What concerns presence is bounded, and dropped beyond that. */

@@ -10,7 +10,11 @@ import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import { Holdings, type Holding } from './holdings.ts'
+<<<<<<< HEAD
 import { SpaceChannel, type Presence, type SpaceChannelHost } from './space-channel.ts'
+=======
+import { SpaceChannel, type DocumentLook, type Presence } from './space-channel.ts'
+>>>>>>> f1c5999 (Notice documents that look different, make them equal, and name the author)
 
 /** How often to look, while something is lacking, whether it still comes. */
 const stallCheckMs = 1_000
@@ -35,6 +39,7 @@ export interface SpaceSyncOptions {
   readonly onHoldings: () => void
   readonly onPresence: (device: DeviceId, presence: Presence) => void
   readonly presenceIn: (document: string) => Presence | null
+  readonly onLook: (device: DeviceId, look: DocumentLook) => void
   readonly onForkEvidence: (log: Log, length: number) => void
   /** Fails when the store takes no writes. */
   readonly probeStore: () => Promise<void>
@@ -130,6 +135,7 @@ export class SpaceSync {
       onPresence: (_, presence) => options.onPresence(channel.device, presence),
       presenceIn: (document) =>
         options.mayRead(channel.device) ? options.presenceIn(document) : null,
+      onLook: (_, look) => options.onLook(channel.device, look),
       onClosed: () => this.#left(channel)
     })
     this.#channelsByConnection.set(connection, channel)
@@ -148,6 +154,12 @@ export class SpaceSync {
     // A mirror reads nothing, and not this either.
     for (const channel of this.#admitted()) {
       if (this.#options.mayRead(channel.device)) channel.sendPresence(presence)
+    }
+  }
+
+  sendLook(look: DocumentLook): void {
+    for (const channel of this.#admitted()) {
+      if (this.#options.mayRead(channel.device)) channel.sendLook(look)
     }
   }
 

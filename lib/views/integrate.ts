@@ -14,15 +14,23 @@ import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import { updateLimits } from '../trust/validate.ts'
 
-/** Of an update (V1) whose structs are of one client, go on where that client's stop, and refer to what is here. */
-export function integrateUpdate(doc: Y.Doc, update: Uint8Array, origin: object): void {
+/**
+ * Of an update (V1) whose structs are of one client, go on where that client's stop, and refer to what is here. `look` sees
+ * each item between what it refers to, `left` and `right`, before it has its place; what it does not want goes in collected.
+ */
+export function integrateUpdate(
+  doc: Y.Doc,
+  update: Uint8Array,
+  origin: object,
+  look?: (item: Y.Item) => boolean
+): void {
   const { structs, ds } = Y.decodeUpdate(update)
   Y.transact(
     doc,
     (transaction) => {
       transaction.local = false
       for (const struct of structs) {
-        if (struct instanceof Y.Item) place(doc, transaction, struct)
+        if (struct instanceof Y.Item) place(doc, transaction, struct, look)
         struct.integrate(transaction, 0)
       }
       if (ds.clients.size > 0) Y.applyUpdate(doc, deletesAlone(ds), origin)
@@ -49,11 +57,21 @@ function deletesAlone({ clients }: ReturnType<typeof Y.decodeUpdate>['ds']): Uin
 }
 
 /** Resolves what an item refers to, and finds its place, before Yjs links it in. */
-function place(doc: Y.Doc, transaction: Y.Transaction, item: Y.Item): void {
+function place(
+  doc: Y.Doc,
+  transaction: Y.Transaction,
+  item: Y.Item,
+  look: ((item: Y.Item) => boolean) | undefined
+): void {
   // Yjs's reader leaves the name of a root where its type belongs.
   if (typeof item.parent === 'string') item.parent = doc.get(item.parent)
   item.getMissing(transaction, doc.store)
   if (!(item.parent instanceof Y.AbstractType)) return
+  if (look !== undefined && !look(item)) {
+    // As where what it refers to is collected: Yjs makes a `GC` of it.
+    item.parent = null
+    return
+  }
   if (isHarmful(item, item.parent)) item.content = new Y.ContentDeleted(item.length)
   findPlace(doc.store, item, item.parent)
 }
@@ -159,7 +177,8 @@ class Walked {
   }
 }
 
-function firstOf(parent: Y.AbstractType<unknown>, key: string | null): Y.Item | null {
+/** The first item of a list, or of those under a key. */
+export function firstOf(parent: Y.AbstractType<unknown>, key: string | null): Y.Item | null {
   if (key === null) return parent._start
   let item = parent._map.get(key) ?? null
   while (item !== null && item.left !== null) item = item.left

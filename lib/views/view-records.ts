@@ -17,6 +17,8 @@ export interface DocumentRecord {
   bytesMerged: number
   /** By log, where the last entry ends that belongs to the document: equal on peers that have the same of its entries. */
   readonly cut: Map<LogId, number>
+  /** It looked different on two devices: it is made of its entries, in their canonical order, and has no merged state. */
+  isCanonical: boolean
 }
 
 export function encodeRef({ log, from, to }: EntryRef): Uint8Array {
@@ -39,6 +41,7 @@ export function encodeRecord(record: DocumentRecord): Uint8Array {
   encoding.writeVarUint(encoder, record.merged)
   encoding.writeVarUint(encoder, record.bytesSince)
   encoding.writeVarUint(encoder, record.bytesMerged)
+  encoding.writeVarUint(encoder, record.isCanonical ? 1 : 0)
   encoding.writeUint8Array(encoder, encodeCut(record.cut))
   return encoding.toUint8Array(encoder)
 }
@@ -52,6 +55,7 @@ export function decodeRecord(id: string, bytes: Uint8Array): DocumentRecord {
     merged: decoding.readVarUint(decoder),
     bytesSince: decoding.readVarUint(decoder),
     bytesMerged: decoding.readVarUint(decoder),
+    isCanonical: decoding.readVarUint(decoder) === 1,
     cut: readCut(decoder)
   }))
 }

@@ -7,7 +7,7 @@
  *     'c'                            → (log(8) • varUint(delivered length))*
  *     'd' document(8)                → varString(name) • varUint(entries filed) • varUint(entries merged)
  *                                      • varUint(bytes filed since) • varUint(bytes merged)
- *                                      • (log(8) • varUint(end of its last entry there))*
+ *                                      • varUint(1: canonical) • (log(8) • varUint(end of its last entry there))*
  *     's' document(8)                → varUint(entries merged) • Yjs state update V2
  *     'f' document(8) uint32 number  → ref            // an entry, in the order of delivery; merged ones too
  *     'e' uint32 number              → ref • varString(type)      // an application event
@@ -125,6 +125,14 @@ export class ViewStore {
     return record.filed++
   }
 
+  /** From here on the document has no merged state. */
+  makeCanonical(id: string): void {
+    const record = this.#documentsById.get(id)
+    if (record === undefined) return
+    record.isCanonical = true
+    this.#changed.add(record)
+  }
+
   fileEvent(type: string, ref: EntryRef): number {
     const number = this.#events++
     const encoder = encoding.createEncoder()
@@ -192,7 +200,7 @@ export class ViewStore {
   async refile(id: string, refs: readonly EntryRef[], bytes: number): Promise<void> {
     const before = this.#documentsById.get(id)
     if (before === undefined) return
-    const record = newRecord(id, before.name)
+    const record = newRecord(id, before.name, before.isCanonical)
     const key = fromHex(id)
     const first = this.#key(tables.filed, key, uint32(0))
     this.#writes.push({
@@ -229,7 +237,7 @@ export class ViewStore {
     bytesMerged: number
   ): Promise<void> {
     const record = this.#documentsById.get(id)
-    if (record === undefined || merged <= record.merged) return
+    if (record === undefined || record.isCanonical || merged <= record.merged) return
     const encoder = encoding.createEncoder()
     encoding.writeVarUint(encoder, merged)
     encoding.writeUint8Array(encoder, state)
@@ -335,7 +343,7 @@ export class ViewStore {
   }
 }
 
-function newRecord(id: string, name: string): DocumentRecord {
+function newRecord(id: string, name: string, isCanonical = false): DocumentRecord {
   const nothing = { filed: 0, merged: 0, bytesSince: 0, bytesMerged: 0 }
-  return { id, name, ...nothing, cut: new Map() }
+  return { id, name, ...nothing, cut: new Map(), isCanonical }
 }
