@@ -7,16 +7,25 @@ import type { DocumentHost } from './document-host.ts'
 import { Document } from './document.ts'
 import { SkeinError, storageError } from './errors.ts'
 import { kinds, type LogId } from './log/entry.ts'
-import type { EntryRef, Feed } from './log/feed.ts'
+import type { Delivered, EntryRef, Feed } from './log/feed.ts'
 import type { OwnLog } from './log/own-log.ts'
 import type { Clock } from './platform.ts'
 import type { DocumentLook, Presence } from './sync/space-channel.ts'
 import type { SpaceSync } from './sync/space-sync.ts'
 import { clientIdOf, documentIdOf } from './trust/keys.ts'
 import type { DeviceId, Membership } from './trust/members.ts'
+import { validateImport } from './trust/validate.ts'
 import type { IncomingEdit } from './views/applier.ts'
 import { CanonicalOrder } from './views/canonical.ts'
-import { decodeEdit, encodeEdit, maxNameChars } from './views/edit.ts'
+import {
+  decodeEdit,
+  decodeImport,
+  encodeEdit,
+  encodeImport,
+  maxNameChars,
+  type Edit
+} from './views/edit.ts'
+import { flattened } from './views/flatten.ts'
 import { mergedState } from './views/merge.ts'
 import { presenceClientOf } from './views/presence.ts'
 import type { StoredDocument, ViewStore } from './views/view-store.ts'
@@ -24,6 +33,8 @@ import { cutHash } from './views/visible.ts'
 
 /** A document that nobody has open is merged when this much has come for it, and more than is merged. */
 const mergeClosedAtBytes = 1024 * 1024
+/** Of an update that holds nothing. */
+const emptyUpdateBytes = 2
 const subdocumentPrefix = 'subdocument:'
 
 export interface DocumentsOptions {
@@ -78,21 +89,45 @@ export class Documents {
   /** Fails with a `TypeError`, `DOCUMENT_OPEN`, `DOCUMENT_NOT_EMPTY`, `CLOSED`. */
   openNamed(name: string, doc: Y.Doc | undefined): Promise<Document> {
     if (!isAppsName(name)) {
-      throw new TypeError(`Names that begin with "${subdocumentPrefix}" are those of subdocuments`)
+      throw reservedName()
     }
     return this.#open(name, doc)
   }
 
-  /** Files an edit that the feed has delivered, and hands it to its document. Fails with `BAD_ENCODING`. */
-  deliver(device: DeviceId, body: Uint8Array, ref: EntryRef, isOwn: boolean): void {
+  /**
+   * Puts content that was made elsewhere into a document: a Yjs update (V1) that holds a whole state. Fails with
+   * `IMPORT_INVALID`, `ENTRY_TOO_LARGE`, `NOT_ALLOWED`.
+   */
+  async import(name: string, state: Uint8Array): Promise<void> {
+    if (!isAppsName(name)) throw reservedName()
+    const { mayWrite, ownLog } = this.#options
+    const update = flattened(state)
+    if (update.length === emptyUpdateBytes) return
+    const result = validateImport(update)
+    if (result.verdict === 'refuse') {
+      throw new SkeinError('IMPORT_INVALID', `Peers would refuse it: ${result.reason}`)
+    }
+    if (mayWrite() !== 'yes') {
+      throw new SkeinError('NOT_ALLOWED', 'This device may not write to the space now')
+    }
+    await ownLog().append('content', kinds.import, encodeImport({ name, update }))
+  }
+
+  /** Files an edit or import that the feed has delivered, and hands it to its document. Fails with `BAD_ENCODING`. */
+  deliver(
+    { device, entry: { kind, body }, isOwn }: Pick<Delivered, 'device' | 'entry' | 'isOwn'>,
+    ref: EntryRef
+  ): void {
     const { views, space } = this.#options
-    const { document: id, clientCounter, name, update } = decodeEdit(body, space)
+    const { document: id, name, ...edit } = decode(kind, body, space)
     const wasNamed = this.#isNamed(id)
     const number = views.file(id, name, ref, body.length)
     if (name !== null && !wasNamed && isAppsName(name)) this.#options.onDocument(name)
     const document = this.#openById.get(id)
     if (document === undefined) this.#mergeMaybe(id)
-    else if (!isOwn) document.receive(number, { device, clientCounter, update, ref })
+    // What was edited here is there already; an import is not.
+    else if (!isOwn || edit.importId !== undefined)
+      document.receive(number, { device, ref, ...edit })
     const knownName = views.document(id)?.name ?? ''
     if (isAppsName(knownName)) this.#options.onEdit(knownName, device)
   }
@@ -264,8 +299,8 @@ export class Documents {
     const edits: IncomingEdit[] = []
     for (const ref of refs) {
       const { device, entry } = await this.#options.feed.readBack(ref)
-      const { clientCounter, update } = decodeEdit(entry.body, this.#options.space)
-      edits.push({ device, clientCounter, update, ref })
+      const { document: _, name: __, ...edit } = decode(entry.kind, entry.body, this.#options.space)
+      edits.push({ device, ref, deps: entry.deps, ...edit })
     }
     return edits
   }
@@ -316,4 +351,12 @@ export class Documents {
 /** Not the empty one of a document whose name is not known yet, nor one made for a subdocument. */
 function isAppsName(name: string): boolean {
   return name !== '' && !name.startsWith(subdocumentPrefix)
+}
+
+function reservedName(): TypeError {
+  return new TypeError(`Names that begin with "${subdocumentPrefix}" are those of subdocuments`)
+}
+
+function decode(kind: number, body: Uint8Array, space: Uint8Array): Edit {
+  return kind === kinds.import ? decodeImport(body, space) : decodeEdit(body, space)
 }

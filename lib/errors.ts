@@ -54,6 +54,8 @@ export type ErrorCode =
   | 'DOCUMENT_NOT_EMPTY'
   /** The document is open with another `Y.Doc`. */
   | 'DOCUMENT_OPEN'
+  /** What is to be imported is no whole state of a document, or one that peers would refuse. */
+  | 'IMPORT_INVALID'
   /** An edit cannot be kept: peers would refuse it. */
   | 'EDIT_INVALID'
   /** A log of this device has two versions. */

@@ -358,11 +358,21 @@ export class Space extends Emitter<SpaceEvents> {
    * again gives the same one. Fails with `DOCUMENT_OPEN`, `DOCUMENT_NOT_EMPTY`.
    */
   async open(name: string, { doc }: { doc?: Y.Doc } = {}): Promise<Document> {
-    if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
-      throw new TypeError(`A document's name has 1 to ${maxNameChars} characters`)
-    }
+    assertDocumentName(name)
     await this.ready()
     return this.#documents.openNamed(name, doc)
+  }
+
+  /**
+   * Puts content that was made elsewhere into a document: `update` is a Yjs update (V1) that holds a whole state, as
+   * `Y.encodeStateAsUpdate(doc)` gives it. What can be seen of it goes in, under ids of its own, made of the content: so
+   * importing the same twice, or on two devices, adds it once. Resolves when it is durable here. Fails with
+   * `IMPORT_INVALID`, `ENTRY_TOO_LARGE` (16 MiB, 50,000 pieces), `NOT_ALLOWED`, `CLOSED`.
+   */
+  async importDocument(name: string, update: Uint8Array): Promise<void> {
+    assertDocumentName(name)
+    await this.ready()
+    await this.#documents.import(name, update)
   }
 
   /**
@@ -632,7 +642,8 @@ export class Space extends Emitter<SpaceEvents> {
     const ref: EntryRef = { log: log.id, from, to }
     this.#views.advance(log.id, to)
     try {
-      if (entry.kind === kinds.edit) this.#documents.deliver(device, entry.body, ref, isOwn)
+      if (entry.kind === kinds.edit || entry.kind === kinds.import)
+        this.#documents.deliver({ device, entry, isOwn }, ref)
       else if (entry.kind === kinds.event) this.#events.deliver(device, entry, ref)
     } catch (error) {
       // A malformed entry is passed over, by every peer alike.
@@ -727,5 +738,11 @@ export class Space extends Emitter<SpaceEvents> {
       if (error !== null) document.writingFailed(error)
       document.safetyChanged()
     }
+  }
+}
+
+function assertDocumentName(name: unknown): void {
+  if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
+    throw new TypeError(`A document's name has 1 to ${maxNameChars} characters`)
   }
 }

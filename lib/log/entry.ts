@@ -45,6 +45,7 @@ export const kinds = {
   forkProof: 19,
   edit: 33,
   event: 34,
+  import: 35,
   checkpoint: 36,
   file: 38
 } as const

@@ -163,7 +163,15 @@ export function clientIdOf(
 ): number {
   const encoder = encoding.createEncoder()
   encoding.writeVarUint(encoder, counter)
-  const digest = hash('skein/client', space, signKey, salt, encoding.toUint8Array(encoder))
+  return bits52(hash('skein/client', space, signKey, salt, encoding.toUint8Array(encoder)))
+}
+
+/** The Yjs client id of content that was made elsewhere: of its bytes alone, and in a range apart from members' ids. */
+export function importIdOf(update: Uint8Array): number {
+  return 2 ** 52 + bits52(hash('skein/import', update))
+}
+
+function bits52(digest: Uint8Array): number {
   let id = digest[6]! & 15
   for (let i = 5; i >= 0; i--) id += digest[i]! * 2 ** (4 + 8 * (5 - i))
   return id

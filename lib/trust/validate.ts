@@ -34,14 +34,20 @@ export const updateLimits = {
   maxPlaces: 16,
   /** Of shared types in each other. Deleting some 2,500 overflows the stack within Yjs. */
   maxNesting: 256,
+  /** Of an import, which is one entry whatever it holds, and cheap in all else. */
+  maxImportStructs: 50_000,
   maxRootNameChars: 1000
 } as const
+
+/** Stands in an import for the client id that its bytes give it. */
+export const importClient = 0
 
 export interface UpdateContext {
   /** The author's, recomputed from the entry: not what the update says. */
   readonly clientId: number
   /** Up to where the document holds that client's structs. */
   readonly clockOf: (client: number) => number
+  readonly isImport?: boolean
   /**
    * In how many shared types the item at that clock stands, apart from its root; for one's own updates, which are not to
    * be written if they nest too deep. Not for those of others: what is collected here may not be collected there.
@@ -60,6 +66,20 @@ export type Verdict =
 /** The context of what goes into `doc`, apart from the author. */
 export function heldBy(doc: Y.Doc): Pick<UpdateContext, 'clockOf'> {
   return { clockOf: (client) => Y.getState(doc.store, client) }
+}
+
+/** Decides about content that was made elsewhere: structs of `importClient` alone, which delete nothing. */
+export function validateImport(update: Uint8Array): Exclude<Verdict, { verdict: 'wait' }> {
+  const context = { clientId: importClient, clockOf: () => 0, isImport: true }
+  const result = validateUpdate(update, context)
+  const refuse = (reason: string): Verdict & { verdict: 'refuse' } => ({
+    verdict: 'refuse',
+    reason
+  })
+  if (result.verdict === 'wait') return refuse('The update refers to what it does not hold')
+  if (result.verdict === 'refuse') return result
+  if (result.deletes > 0) return refuse('The update deletes something')
+  return result.clock === 0 ? refuse('The update is empty') : result
 }
 
 /** Decides about a Yjs V1 update. Never throws for its bytes, and builds no document. */
@@ -110,7 +130,9 @@ class Validation {
     const sections = reader.uint()
     if (sections > 1) throw malformed('has structs of several clients')
     if (sections === 0) return
-    const count = reader.count(2, updateLimits.maxStructs, 'structs')
+    const { maxStructs, maxImportStructs } = updateLimits
+    const { isImport = false } = this.#context
+    const count = reader.count(2, isImport ? maxImportStructs : maxStructs, 'structs')
     if (count === 0) throw malformed('names a client and has no structs of it')
     const client = reader.uint()
     if (client !== clientId)
@@ -145,7 +167,8 @@ class Validation {
   #count(spot: Spot, length: number, kind: number): void {
     const isApart = this.#places!.add(this.#clock, length, spot)
     // A subdocument may be opened at once.
-    if (!isApart && kind !== contentKinds.document) return
+    const isOpened = kind === contentKinds.document && this.#context.isImport !== true
+    if (!isApart && !isOpened) return
     if (--this.#placesLeft < 0)
       throw malformed(`puts something into more than ${updateLimits.maxPlaces} places`)
   }

@@ -5,16 +5,21 @@
  */
 import * as Y from 'yjs'
 import { SkeinError } from '../errors.ts'
+import type { Dep } from '../log/entry.ts'
 import type { EntryRef } from '../log/feed.ts'
-import { heldBy, validateUpdate } from '../trust/validate.ts'
+import { heldBy, validateImport, validateUpdate } from '../trust/validate.ts'
 import type { DeviceId } from '../trust/members.ts'
-import { integrateUpdate } from './integrate.ts'
+import { integrateEdit } from './integrate.ts'
 
 export interface IncomingEdit {
   readonly device: DeviceId
   readonly clientCounter: number
   readonly update: Uint8Array
+  /** The client id of content that was made elsewhere, which hangs on nothing. */
+  readonly importId?: number
   readonly ref: EntryRef
+  /** What its author says it had of other logs by then, as far as that is more than before. */
+  readonly deps?: readonly Pick<Dep, 'log' | 'length'>[]
 }
 
 export interface ApplierOptions {
@@ -61,6 +66,7 @@ export class Applier {
 
   /** Applies one edit, or lets it wait. */
   take(edit: IncomingEdit): void {
+    if (edit.importId !== undefined) return this.#import(edit, edit.importId)
     const clientIds = this.#options.clientIdsOf(edit.device, edit.clientCounter)
     for (const clientId of clientIds) {
       const waiting = this.#waitingByClient.get(clientId)
@@ -68,6 +74,20 @@ export class Applier {
     }
     const waiting = this.#tryApply(edit, clientIds)
     if (waiting !== null) this.#wait(waiting)
+    this.#resume()
+  }
+
+  /** Whole or, where it is here, not at all. */
+  #import(edit: IncomingEdit, importId: number): void {
+    const { doc, origin, onRefused } = this.#options
+    if (Y.getState(doc.store, importId) > 0) return
+    const result = validateImport(edit.update)
+    if (result.verdict === 'refuse') {
+      const message = `An import was left out: ${result.reason}`
+      return onRefused(edit, new SkeinError('EDIT_INVALID', message))
+    }
+    integrateEdit(doc, edit, origin)
+    if (this.#waitingForClient.has(importId)) this.#advanced.push(importId)
     this.#resume()
   }
 
@@ -109,7 +129,7 @@ export class Applier {
     for (const clientId of clientIds) {
       const result = validateUpdate(edit.update, { clientId, ...heldBy(doc) })
       if (result.verdict === 'apply') {
-        integrateUpdate(doc, edit.update, origin)
+        integrateEdit(doc, edit, origin)
         if (this.#waitingForClient.has(clientId)) this.#advanced.push(clientId)
         return null
       }

@@ -2,24 +2,27 @@
  * Who made a document look different on different devices. An author puts an item between two that are neighbours in the
  * document it sees. What it has seen for certain is what it has referred to by then, with all that hangs on: if something of
  * that stands between the two, no honest device has written the item. Items that pass this converge in Yjs, so a document
- * that is split has at least one that does not. Those are left out while others are judged: an honest device that sees them
- * writes beside them.
+ * that is split has at least one that does not. Those are left out while others are judged, and who has seen one is not named
+ * for what it wrote later: an honest device that has it before its eyes writes beside it.
  */
 import * as Y from 'yjs'
 import { leaveMarksUntidied } from '../log/changes.ts'
+import type { LogId } from '../log/entry.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { referencesOf, sessionOf, type CanonicalOrder, type Placed } from './canonical.ts'
-import { firstOf, integrateUpdate } from './integrate.ts'
+import { firstOf, integrateEdit } from './integrate.ts'
 
 /** By client, up to which clock its structs have been seen. */
 type Seen = ReadonlyMap<number, number>
 
 const nothing: Seen = new Map()
+const noLogs: ReadonlyMap<LogId, number> = new Map()
 
 /** The devices that wrote what no honest one has. */
 export function devicesToBlame(order: CanonicalOrder): Set<DeviceId> {
-  const blamed = new Set<DeviceId>()
+  const offences: Placed[] = []
   const seenByEdit = new Map<Placed, Seen>()
+  const hadByEdit = new Map<Placed, ReadonlyMap<LogId, number>>()
   const lastOfSession = new Map<string, Placed>()
   // Nothing is collected, so that where everything stands is known.
   const doc = new Y.Doc({ gc: false })
@@ -37,11 +40,30 @@ export function devicesToBlame(order: CanonicalOrder): Set<DeviceId> {
       }
     )
     seenByEdit.set(placed, seen)
+    hadByEdit.set(placed, hadWith(placed, before === undefined ? noLogs : hadByEdit.get(before)!))
     lastOfSession.set(session, placed)
-    if (isDishonest(doc, placed, seen, origin)) blamed.add(placed.edit.device)
+    if (isDishonest(doc, placed, seen, origin)) offences.push(placed)
   }
   doc.destroy()
-  return blamed
+  const hasSeen = (one: Placed, other: Placed): boolean => {
+    const first = other.update.structs[0]
+    const isReferred =
+      first !== undefined && (seenByEdit.get(one)!.get(first.id.client) ?? 0) > first.id.clock
+    const { log, from } = other.edit.ref
+    return isReferred || (hadByEdit.get(one)!.get(log) ?? 0) > from
+  }
+  const isFirst = (one: Placed): boolean =>
+    !offences.some((other) => other.edit.device !== one.edit.device && hasSeen(one, other))
+  return new Set(offences.filter(isFirst).map(({ edit }) => edit.device))
+}
+
+/** By log, what the author says it had. */
+function hadWith(
+  { edit: { deps = [] } }: Placed,
+  before: ReadonlyMap<LogId, number>
+): ReadonlyMap<LogId, number> {
+  if (deps.length === 0) return before
+  return new Map([...before, ...deps.map(({ log, length }) => [log, length] as const)])
 }
 
 function seenWith(
@@ -65,7 +87,7 @@ function seenWith(
 /** Puts the update into the document, and tells whether one of its items stands where none can. Such a one stays out. */
 function isDishonest(doc: Y.Doc, { edit }: Placed, seen: Seen, origin: object): boolean {
   let isFound = false
-  integrateUpdate(doc, edit.update, origin, (item) => {
+  integrateEdit(doc, edit, origin, (item) => {
     const isRight = areNeighbours(item, seen)
     isFound ||= !isRight
     return isRight

@@ -8,9 +8,9 @@
  */
 import * as Y from 'yjs'
 import { leaveMarksUntidied } from '../log/changes.ts'
-import { validateUpdate } from '../trust/validate.ts'
+import { validateImport, validateUpdate } from '../trust/validate.ts'
 import type { ApplierOptions, IncomingEdit } from './applier.ts'
-import { integrateUpdate } from './integrate.ts'
+import { integrateEdit } from './integrate.ts'
 
 export interface Placed {
   readonly edit: IncomingEdit
@@ -81,7 +81,7 @@ export class CanonicalOrder {
     const origin = {}
     leaveMarksUntidied(doc, (transaction) => transaction.origin === origin)
     doc.transact(() => {
-      for (const { edit } of this.placed) integrateUpdate(doc, edit.update, origin)
+      for (const { edit } of this.placed) integrateEdit(doc, edit, origin)
     }, origin)
     return doc
   }
@@ -102,6 +102,12 @@ export class CanonicalOrder {
   /** False while it waits. */
   #isDone(edit: IncomingEdit): boolean {
     const clockOf = (client: number): number => this.#historyByClient.get(client)?.ends.at(-1) ?? 0
+    const { importId } = edit
+    if (importId !== undefined) {
+      const result = clockOf(importId) > 0 ? null : validateImport(edit.update)
+      if (result?.verdict === 'apply') this.#place(edit, importId, result.clock)
+      return true
+    }
     for (const clientId of this.#clientIdsOf(edit.device, edit.clientCounter)) {
       const result = validateUpdate(edit.update, { clientId, clockOf })
       if (result.verdict === 'wait') return false
@@ -145,6 +151,6 @@ export function* referencesOf({ structs, ds }: DecodedUpdate): Generator<[number
 }
 
 /** Edits of one session hang on each other; those of another session of the same device need not. */
-export function sessionOf({ device, clientCounter }: IncomingEdit): string {
-  return `${device}/${clientCounter}`
+export function sessionOf({ device, clientCounter, importId }: IncomingEdit): string {
+  return importId === undefined ? `${device}/${clientCounter}` : `import/${importId}`
 }

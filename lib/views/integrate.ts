@@ -14,17 +14,23 @@ import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import { updateLimits } from '../trust/validate.ts'
 
+/** `integrateEdit` of an edit that is no import. */
+export function integrateUpdate(doc: Y.Doc, update: Uint8Array, origin: object): void {
+  integrateEdit(doc, { update }, origin)
+}
+
 /**
  * Of an update (V1) whose structs are of one client, go on where that client's stop, and refer to what is here. `look` sees
  * each item between what it refers to, `left` and `right`, before it has its place; what it does not want goes in collected.
  */
-export function integrateUpdate(
+export function integrateEdit(
   doc: Y.Doc,
-  update: Uint8Array,
+  { update, importId }: { readonly update: Uint8Array; readonly importId?: number },
   origin: object,
   look?: (item: Y.Item) => boolean
 ): void {
   const { structs, ds } = Y.decodeUpdate(update)
+  if (importId !== undefined) for (const struct of structs) rename(struct, importId)
   Y.transact(
     doc,
     (transaction) => {
@@ -38,6 +44,16 @@ export function integrateUpdate(
     origin,
     false
   )
+}
+
+/** Gives a struct of an import, and what it refers to, the id that its bytes give it. */
+function rename(struct: Y.Item | Y.GC | Y.Skip, client: number): void {
+  struct.id = Y.createID(client, struct.id.clock)
+  if (!(struct instanceof Y.Item)) return
+  const { origin, rightOrigin, parent } = struct
+  if (origin !== null) struct.origin = Y.createID(client, origin.clock)
+  if (rightOrigin !== null) struct.rightOrigin = Y.createID(client, rightOrigin.clock)
+  if (parent instanceof Y.ID) struct.parent = Y.createID(client, parent.clock)
 }
 
 /** An update that deletes the same and adds nothing. */

@@ -108,7 +108,10 @@ function history(below: Below, options: { hostile: number; isRich: boolean }): H
   })
   const file = (author: (typeof authors)[number], update: Uint8Array): void => {
     const from = edits.length
+    const lengthByLog = new Map<string, number>()
+    for (const { ref } of edits.slice(0, author.seen)) lengthByLog.set(ref.log, ref.to)
     edits.push({
+      deps: [...lengthByLog].map(([log, length]) => ({ log, length })),
       device: author.device,
       clientCounter: author.clientId,
       update,
