@@ -17,14 +17,7 @@ import type { DeviceId, Membership } from './trust/members.ts'
 import { validateImport } from './trust/validate.ts'
 import type { IncomingEdit } from './views/applier.ts'
 import { CanonicalOrder } from './views/canonical.ts'
-import {
-  decodeEdit,
-  decodeImport,
-  encodeEdit,
-  encodeImport,
-  maxNameChars,
-  type Edit
-} from './views/edit.ts'
+import { decodeContent, encodeEdit, encodeImport, maxNameChars } from './views/edit.ts'
 import { flattened } from './views/flatten.ts'
 import { mergedState } from './views/merge.ts'
 import { presenceClientOf } from './views/presence.ts'
@@ -115,13 +108,13 @@ export class Documents {
 
   /** Files an edit or import that the feed has delivered, and hands it to its document. Fails with `BAD_ENCODING`. */
   deliver(
-    { device, entry: { kind, body }, isOwn }: Pick<Delivered, 'device' | 'entry' | 'isOwn'>,
+    { device, entry, isOwn }: Pick<Delivered, 'device' | 'entry' | 'isOwn'>,
     ref: EntryRef
   ): void {
     const { views, space } = this.#options
-    const { document: id, name, ...edit } = decode(kind, body, space)
+    const { document: id, name, ...edit } = decodeContent(entry, space)
     const wasNamed = this.#isNamed(id)
-    const number = views.file(id, name, ref, body.length)
+    const number = views.file(id, name, ref, entry.body.length)
     if (name !== null && !wasNamed && isAppsName(name)) this.#options.onDocument(name)
     const document = this.#openById.get(id)
     if (document === undefined) this.#mergeMaybe(id)
@@ -299,7 +292,7 @@ export class Documents {
     const edits: IncomingEdit[] = []
     for (const ref of refs) {
       const { device, entry } = await this.#options.feed.readBack(ref)
-      const { document: _, name: __, ...edit } = decode(entry.kind, entry.body, this.#options.space)
+      const { document: _, name: __, ...edit } = decodeContent(entry, this.#options.space)
       edits.push({ device, ref, deps: entry.deps, ...edit })
     }
     return edits
@@ -355,8 +348,4 @@ function isAppsName(name: string): boolean {
 
 function reservedName(): TypeError {
   return new TypeError(`Names that begin with "${subdocumentPrefix}" are those of subdocuments`)
-}
-
-function decode(kind: number, body: Uint8Array, space: Uint8Array): Edit {
-  return kind === kinds.import ? decodeImport(body, space) : decodeEdit(body, space)
 }

@@ -40,7 +40,7 @@ import { KeyRing, topicOf } from './trust/keys.ts'
 import { cutsInForce, mayWrite, wouldRaise, type DeviceId } from './trust/members.ts'
 import { AppEvents } from './views/app-events.ts'
 import { decodeAppEntry, encodeAppEntry, type AppEntry } from './views/app-entry.ts'
-import { maxNameChars } from './views/edit.ts'
+import { isContent, maxNameChars } from './views/edit.ts'
 import { excludedOf, type ExcludedEntry } from './views/excluded.ts'
 import { ViewFlush } from './views/view-flush.ts'
 import { ViewStore } from './views/view-store.ts'
@@ -642,8 +642,7 @@ export class Space extends Emitter<SpaceEvents> {
     const ref: EntryRef = { log: log.id, from, to }
     this.#views.advance(log.id, to)
     try {
-      if (entry.kind === kinds.edit || entry.kind === kinds.import)
-        this.#documents.deliver({ device, entry, isOwn }, ref)
+      if (isContent(entry.kind)) this.#documents.deliver({ device, entry, isOwn }, ref)
       else if (entry.kind === kinds.event) this.#events.deliver(device, entry, ref)
     } catch (error) {
       // A malformed entry is passed over, by every peer alike.

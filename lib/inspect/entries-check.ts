@@ -12,7 +12,7 @@ import flat from 'flat-tree'
 import { blockKeyOf, keptOf } from '../space-logs.ts'
 import { roleAtControl } from '../trust/members.ts'
 import { decodeAppEntry } from '../views/app-entry.ts'
-import { decodeEdit } from '../views/edit.ts'
+import { decodeContent, isContent } from '../views/edit.ts'
 import { controlSummaryOf } from './control-summary.ts'
 import type { CheckedLog } from './log-check.ts'
 import type { Findings, Problem, VerifyProgress } from './problem.ts'
@@ -197,7 +197,7 @@ class Check {
     const { image, findings } = this.#options
     try {
       if (log.name.core === 'control') controlSummaryOf(entry!, () => '')
-      else if (entry!.kind === kinds.edit) decodeEdit(entry!.body, image.control.ring.space)
+      else if (isContent(entry!.kind)) decodeContent(entry!, image.control.ring.space)
       else if (entry!.kind === kinds.event) {
         decodeAppEntry(entry!, toHex(log.name.device), { log: log.id, from })
       }

@@ -11,7 +11,7 @@ import type { ControlState } from '../trust/control-state.ts'
 import { documentIdOf } from '../trust/keys.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { decodeAppEntry } from '../views/app-entry.ts'
-import { decodeEdit } from '../views/edit.ts'
+import { decodeContent, decodeEdit, isContent } from '../views/edit.ts'
 import { Addresses } from './address.ts'
 import { controlSummaryOf, type ControlSummary } from './control-summary.ts'
 import { summaryOf, TextMemory, type EditSummary } from './edit-summary.ts'
@@ -106,7 +106,7 @@ export async function* historyOf(
       if (woven.entry?.kind === kinds.edit) describer.remember(woven.entry)
       continue
     }
-    if (only !== null && woven.entry?.kind !== kinds.edit) continue
+    if (only !== null && !isContent(woven.entry?.kind ?? 0)) continue
     const entry = describer.describe(woven)
     if (only === null || entry.document?.id === only) yield entry
   }
@@ -190,8 +190,8 @@ export class Describer {
         const nameOf = (other: DeviceId): string => this.#addresses.nameOf(other)
         return { ...said, control: controlSummaryOf(entry, nameOf) }
       }
-      if (entry.kind === kinds.edit) {
-        const { document, name, update } = decodeEdit(entry.body, this.#context.space)
+      if (isContent(entry.kind)) {
+        const { document, name, update } = decodeContent(entry, this.#context.space)
         const named = { id: document, name: name ?? this.#context.documentName(document) }
         return { ...said, document: named, edit: summaryOf(update, this.#memoryOf(document)) }
       }

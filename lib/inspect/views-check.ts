@@ -22,7 +22,8 @@ import { clientIdOf } from '../trust/keys.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { Applier, type IncomingEdit } from '../views/applier.ts'
 import { decodeAppEntry } from '../views/app-entry.ts'
-import { decodeEdit } from '../views/edit.ts'
+import { CanonicalOrder } from '../views/canonical.ts'
+import { decodeContent, isContent } from '../views/edit.ts'
 import type { DocumentRecord } from '../views/view-records.ts'
 import { ViewStore } from '../views/view-store.ts'
 import type { Findings, Problem, VerifyProgress } from './problem.ts'
@@ -85,8 +86,8 @@ export class ViewsCheck {
     if (entry.kind === kinds.event) {
       this.#events.push({ ref, type: decodeAppEntry(entry, device, ref).type })
     }
-    if (entry.kind !== kinds.edit) return
-    const { document } = decodeEdit(entry.body, this.#image.control.ring.space)
+    if (!isContent(entry.kind)) return
+    const { document } = decodeContent(entry, this.#image.control.ring.space)
     const isKept = this.#bytes + entry.body.length <= keptBytes
     if (isKept) this.#bytes += entry.body.length
     const kept = { ref, device, entry: isKept ? entry : null, bytes: entry.body.length }
@@ -183,20 +184,31 @@ export class ViewsCheck {
       return
     }
     const refused: { edit: IncomingEdit; error: SkeinError }[] = []
-    const right = this.#build(null, edits, (edit, error) => refused.push({ edit, error }))
+    const inOrder = (all: readonly IncomingEdit[]): readonly IncomingEdit[] =>
+      record.isCanonical ? this.#canonical(all) : all
+    const onRefused = (edit: IncomingEdit, error: SkeinError): void =>
+      void refused.push({ edit, error })
+    const right = this.#build(null, inOrder(edits), onRefused)
     for (const { edit, error } of refused) {
       const log = this.#logsById.get(edit.ref.log)!
       const address = this.#image.addresses.of(edit.device, log.name.core, edit.ref.from)
       yield this.#findings.refused('edit', address, error.message)
     }
     const stored = this.#build(
-      state,
-      listed.map((one) => one!.edit),
+      record.isCanonical ? null : state,
+      inOrder(listed.map((one) => one!.edit)),
       () => {}
     )
     if (stored === null || stored !== right) {
       yield fault('its merged state does not read as one that is built from its entries')
     }
+  }
+
+  /** As a document is made that looked different on two devices. */
+  #canonical(edits: readonly IncomingEdit[]): IncomingEdit[] {
+    const order = new CanonicalOrder((device, counter) => this.#clientIdsOf(device, counter))
+    order.add(edits)
+    return order.edits
   }
 
   /** Null when the state is no state at all. */
@@ -245,8 +257,9 @@ export class ViewsCheck {
 
   async #editOf({ ref, device, entry }: Kept): Promise<IncomingEdit> {
     const { space } = this.#image.control.ring
-    const { clientCounter, update } = decodeEdit((entry ?? (await this.#read(ref))).body, space)
-    return { device, clientCounter, update, ref }
+    const read = entry ?? (await this.#read(ref))
+    const { document: _, name: __, ...edit } = decodeContent(read, space)
+    return { device, ref, deps: read.deps, ...edit }
   }
 
   async #read({ log: id, from, to }: EntryRef): Promise<Entry> {
@@ -285,7 +298,7 @@ function isCutOf(record: DocumentRecord, refs: readonly EntryRef[]): boolean {
 /** The name of a document, as its edits say it. */
 function nameIn(kept: readonly Kept[], space: Uint8Array): string | null {
   for (const { entry } of kept) {
-    const name = entry === null ? null : decodeEdit(entry.body, space).name
+    const name = entry === null ? null : decodeContent(entry, space).name
     if (name !== null) return name
   }
   return null

@@ -10,11 +10,12 @@ import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import { Holdings, type Holding } from './holdings.ts'
-<<<<<<< HEAD
-import { SpaceChannel, type Presence, type SpaceChannelHost } from './space-channel.ts'
-=======
-import { SpaceChannel, type DocumentLook, type Presence } from './space-channel.ts'
->>>>>>> f1c5999 (Notice documents that look different, make them equal, and name the author)
+import {
+  SpaceChannel,
+  type DocumentLook,
+  type Presence,
+  type SpaceChannelHost
+} from './space-channel.ts'
 
 /** How often to look, while something is lacking, whether it still comes. */
 const stallCheckMs = 1_000

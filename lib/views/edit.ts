@@ -12,6 +12,7 @@ import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { fromHex, toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
+import { kinds } from '../log/entry.ts'
 import { documentIdOf, importIdOf } from '../trust/keys.ts'
 
 export const maxNameChars = 1000
@@ -59,7 +60,7 @@ export function encodeImport({ name, update }: { name: string; update: Uint8Arra
 }
 
 /** Fails with `BAD_ENCODING`. */
-export function decodeImport(body: Uint8Array, space: Uint8Array): Edit {
+function decodeImport(body: Uint8Array, space: Uint8Array): Edit {
   const decoder = decoding.createDecoder(body)
   try {
     const name = decoding.readVarString(decoder)
@@ -70,4 +71,17 @@ export function decodeImport(body: Uint8Array, space: Uint8Array): Edit {
   } catch (cause) {
     throw new SkeinError('BAD_ENCODING', 'Not a valid import', { cause })
   }
+}
+
+/** Is an entry of that kind one of a document's, as `decodeContent` reads it? */
+export function isContent(kind: number): boolean {
+  return kind === kinds.edit || kind === kinds.import
+}
+
+/** Reads an edit or an import. Fails with `BAD_ENCODING`. */
+export function decodeContent(
+  { kind, body }: { readonly kind: number; readonly body: Uint8Array },
+  space: Uint8Array
+): Edit {
+  return kind === kinds.import ? decodeImport(body, space) : decodeEdit(body, space)
 }
