@@ -112,6 +112,8 @@ fuzz('what is put into a document stands where Yjs would put it', () => {
   assert.ok(compared > rounds)
 })
 
+type Type = Y.AbstractType<Y.YEvent<never>>
+
 /** All items, in the order of their lists and keys, clock by clock; in capitals where they are not deleted. */
 function orderIn(doc: Y.Doc): string[] {
   const order: string[] = []
@@ -122,10 +124,11 @@ function orderIn(doc: Y.Doc): string[] {
           `${where} ${item.id.client}/${item.id.clock + i} ${item.deleted ? 'gone' : 'HERE'}`
         )
       }
-      if (item.content instanceof Y.ContentType) walk(item.content.type, `${item.id.clock}`)
+      if (item.content instanceof Y.ContentType)
+        walk(item.content.type as unknown as Type, `${item.id.clock}`)
     }
   }
-  const walk = (type: Y.AbstractType<Y.YEvent<any>>, where: string): void => {
+  const walk = (type: Type, where: string): void => {
     add(type._start, where)
     for (const [key, last] of [...type._map].sort(([a], [b]) => (a < b ? -1 : 1))) {
       let item = last
@@ -133,7 +136,8 @@ function orderIn(doc: Y.Doc): string[] {
       add(item, `${where}.${key}`)
     }
   }
-  for (const [name, type] of [...doc.share].sort(([a], [b]) => (a < b ? -1 : 1))) walk(type, name)
+  for (const [name, type] of [...doc.share].sort(([a], [b]) => (a < b ? -1 : 1)))
+    walk(type as unknown as Type, name)
   return order
 }
 
