@@ -4,7 +4,7 @@ import { kinds, type Entry } from '../log/entry.ts'
 import type { EntryRef } from '../log/feed.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { decodeAppEntry } from './app-entry.ts'
-import { decodeEdit } from './edit.ts'
+import { decodeContent, isContent } from './edit.ts'
 
 /** An edit or an application event that does not count. */
 export interface ExcludedEntry {
@@ -27,8 +27,8 @@ export function excludedOf(
 ): ExcludedEntry | null {
   const said = { id: `${log}/${from}`, device, timeMs: entry.timeMs }
   try {
-    if (entry.kind === kinds.edit) {
-      const { document, name, update } = decodeEdit(entry.body, space)
+    if (isContent(entry.kind)) {
+      const { document, name, update } = decodeContent(entry, space)
       const known = name ?? nameOf(document) ?? ''
       return { ...said, edit: { document: known === '' ? null : known, update }, event: null }
     }
