@@ -18,8 +18,8 @@ import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { FolderSync } from '../../lib/cli/folder/folder-sync.ts'
 import { eventually } from '../events.ts'
-import { rejects, whenPeer } from '../devices.ts'
-import { foldersOf, whenEqual, type Folder } from '../folders.ts'
+import { device, joinAs, rejects, whenPeer } from '../devices.ts'
+import { Folder, foldersOf, whenEqual } from '../folders.ts'
 
 const test = suite('folder sync')
 
@@ -228,6 +228,7 @@ test('a file that stops being text is neither read nor written over, and goes on
   await alice.write('note.md', 'zero\none\n')
   const end = await whenEqual([alice, bob], (all) => all['note.md']!.includes('zero'))
   assert.is(end['note.md'], 'zero\none\ntwo\n')
+  await alice.settled()
   assert.equal(alice.sync.leftAlone, [])
 })
 
@@ -416,6 +417,53 @@ test('a folder that is gone deletes nothing from the space', async () => {
   assert.equal(await bob.contents(), { 'a.md': 'text\n' })
   await alice.sync.close()
   await rename(`${alice.path}-away`, alice.path)
+})
+
+test('who may only read gets what others write, and keeps to himself what he changed', async () => {
+  const network = new MemoryNetwork()
+  const [first] = (await foldersOf(network, ['alice'])) as [Folder]
+  await using alice = first
+  await alice.write('a.md', 'alpha\n')
+  await alice.write('b.md', 'beta\n')
+  const reader = await device('bob', network)
+  await joinAs(alice.device.space, reader, { role: 'reader' })
+  await using bob = new Folder(`${alice.path}-bob`, reader, {})
+  await bob.start()
+  await whenEqual([alice, bob], (all) => 'b.md' in all)
+  await bob.write('a.md', 'alpha\nmine\n')
+  await bob.write('mine.md', 'mine\n')
+  await alice.write('a.md', 'ALPHA\n')
+  await alice.write('b.md', 'BETA\n')
+  await eventually(async () => (await bob.read('b.md')) === 'BETA\n', { deadlineMs: 10_000 })
+  await bob.settled()
+  assert.is(await bob.read('a.md'), 'alpha\nmine\n')
+  assert.equal(bob.sync.leftAlone, [
+    { path: 'a.md', reason: 'read-only' },
+    { path: 'mine.md', reason: 'read-only' }
+  ])
+  assert.equal(Object.keys(await alice.contents()).sort(), ['a.md', 'b.md'])
+  assert.equal(bob.errors, [])
+})
+
+test('a save that meant a file which has just lost its name goes to that file', async () => {
+  await using both = await pair()
+  const { alice, bob } = both
+  apart(both)
+  await alice.write('today.md', 'alice: apples, pears and plums\n')
+  await bob.write('today.md', 'bob: screws, nails and a hammer\n')
+  await alice.settled()
+  await bob.settled()
+  alice.device.network.heal()
+  const met = await whenEqual([alice, bob], (all) => Object.keys(all).length === 2)
+  const loser = met['today.md']!.startsWith('alice') ? bob : alice
+  const mine = Object.values(met).find((text) => text!.startsWith(loser.device.name))!
+  // The editor of the one whose file has another name now had it open, and knows nothing of that.
+  await loser.write('today.md', `${mine}and one more thing\n`)
+  const end = await whenEqual([alice, bob], (all) =>
+    Object.values(all).some((text) => text!.includes('one more'))
+  )
+  assert.is(end['today.md'], met['today.md'])
+  assert.is(end[`today (from ${loser.device.name}).md`], `${mine}and one more thing\n`)
 })
 
 test('a second process is told that the folder is in use, and another space that it is not its own', async () => {

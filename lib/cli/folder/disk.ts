@@ -7,7 +7,7 @@
  * Temporary files lie in `.skein/files`, within the folder since they have to be on its file system, and apart from it so
  * that no editor shows them.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { constants, type BigIntStats, type Dirent } from 'node:fs'
 import { access, link, lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -47,7 +47,6 @@ export class Disk {
   readonly #rules: PathRules
   #device: bigint | null = null
   #rootInode: bigint | null = null
-  #count = 0
 
   constructor(root: string, rules: PathRules) {
     this.root = root
@@ -144,7 +143,7 @@ export class Disk {
     like: string | null
   ): Promise<{ name: string; signature: Signature }> {
     const stats = like === null ? null : await statOf(this.absolute(like))
-    const name = `new-${process.pid}-${this.#count++}`
+    const name = ownName('new')
     const path = this.#own('files', name)
     const file = await open(path, 'wx', 0o666)
     try {
@@ -186,7 +185,7 @@ export class Disk {
 
   /** Moves what is at `path` aside, under a name that begins with `kind`. Null when nothing is there. */
   async setAside(path: string, kind: string): Promise<string | null> {
-    const name = `${kind}-${process.pid}-${this.#count++}`
+    const name = ownName(kind)
     try {
       await rename(this.absolute(path), this.#own('files', name))
     } catch (error) {
@@ -228,7 +227,7 @@ export class Disk {
   }
 
   async renameTemporary(name: string, kind: string): Promise<string> {
-    const renamed = `${kind}-${process.pid}-${this.#count++}`
+    const renamed = ownName(kind)
     await rename(this.#own('files', name), this.#own('files', renamed))
     return renamed
   }
@@ -299,6 +298,11 @@ export class Disk {
   async #syncParent(path: string): Promise<void> {
     await syncFolder(join(this.absolute(path), '..'))
   }
+}
+
+/** One that nothing has: a rename would put it in the place of what has it. */
+function ownName(kind: string): string {
+  return `${kind}-${randomBytes(8).toString('hex')}`
 }
 
 export function hashOf(bytes: Uint8Array): string {

@@ -314,7 +314,7 @@ export class FileMerge {
     return due.length === 0 ? null : Math.min(...due)
   }
 
-  /** After a crash: what lies among the temporary files, and no record has an intent for. */
+  /** At the start: what lies among the temporary files, and no record has an intent for. */
   async sweep(): Promise<void> {
     const { disk, index } = this.#options
     for (const name of await disk.temporaries()) {

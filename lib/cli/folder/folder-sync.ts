@@ -220,10 +220,8 @@ export class FolderSync extends Emitter<FolderSyncEvents> {
     // After a crash, or in a copy of the folder, it is not known which documents were looked at.
     if (!wasClean || isElsewhere)
       for (const record of this.#index.recordsById.values()) record.editCount = -1
-    if (!wasClean) {
-      for (const record of [...this.#index.recordsById.values()]) await merge.resume(record)
-      await merge.sweep()
-    }
+    for (const record of [...this.#index.recordsById.values()]) await merge.resume(record)
+    await merge.sweep()
     const onUpdate = (): void => {
       this.#toDisk?.invalidate()
       this.#wake(20)
