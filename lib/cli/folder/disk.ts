@@ -2,7 +2,8 @@
  * The folder on the disk. Everything that is written goes through here, and none of it can undo what another program
  * wrote meanwhile: a file takes the place of another by *swapping* the two, a new one by a link that fails if the name is
  * taken, and what is taken away is moved aside first. Whatever was displaced is in hand afterwards, and is looked at:
- * if it is not what was expected, it was saved by someone else in that very moment, and is merged.
+ * if it is not what was expected, it was saved by someone else in that very moment, and is merged. File systems that can
+ * neither swap nor link get the next best, with a window of microseconds.
  *
  * Temporary files lie in `.skein/files`, within the folder since they have to be on its file system, and apart from it so
  * that no editor shows them.
@@ -15,6 +16,9 @@ import { swap } from 'fs-native-extensions'
 import { ancestorsOf, keyOf, type PathRules, type Reason } from './path-names.ts'
 
 export const ownFolder = '.skein'
+
+/** How systems say that a file system cannot do what was asked. */
+const unsupported = ['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'EMLINK']
 
 /** What tells, without reading it, that a file is still as it was. Whole numbers, as text. */
 export interface Signature {
@@ -45,12 +49,19 @@ export interface ReadResult {
 export class Disk {
   readonly root: string
   readonly #rules: PathRules
+  readonly #exchangeFiles: (a: string, b: string) => Promise<void>
   #device: bigint | null = null
   #rootInode: bigint | null = null
 
-  constructor(root: string, rules: PathRules) {
+  /** `exchangeFiles` lets two files change places in one step; it may fail as system calls do. */
+  constructor(
+    root: string,
+    rules: PathRules,
+    exchangeFiles: (a: string, b: string) => Promise<void> = swap
+  ) {
     this.root = root
     this.#rules = rules
+    this.#exchangeFiles = exchangeFiles
   }
 
   /** Makes the folder, if it is not there, and what this keeps in it. */
@@ -174,10 +185,12 @@ export class Disk {
   async exchange(name: string, path: string): Promise<boolean> {
     if (!(await this.hasRealParents(path))) return false
     try {
-      await swap(this.#own('files', name), this.absolute(path))
+      await this.#exchangeFiles(this.#own('files', name), this.absolute(path))
     } catch (error) {
       if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return false
-      throw error
+      if (!isCode(error, ...unsupported)) throw error
+      if (!(await this.#exchangeInSteps(this.#own('files', name), this.absolute(path))))
+        return false
     }
     await this.#syncParent(path)
     return true
@@ -295,6 +308,24 @@ export class Disk {
     return join(this.root, ownFolder, ...names)
   }
 
+  /**
+   * Where the file system (NFS …) cannot swap: what was there is in hand as well, but for a save by renaming between the
+   * two steps, which are microseconds apart.
+   */
+  async #exchangeInSteps(temporary: string, path: string): Promise<boolean> {
+    const kept = `${temporary}-kept`
+    try {
+      await link(path, kept)
+    } catch (error) {
+      if (isCode(error, 'ENOENT', 'ENOTDIR')) return false
+      if (!isCode(error, ...unsupported)) throw error
+      await rename(path, kept)
+    }
+    await rename(temporary, path)
+    await rename(kept, temporary)
+    return true
+  }
+
   async #syncParent(path: string): Promise<void> {
     await syncFolder(join(this.absolute(path), '..'))
   }
@@ -369,7 +400,11 @@ async function linkIfFree(from: string, to: string): Promise<boolean> {
     return true
   } catch (error) {
     if (isCode(error, 'EEXIST')) return false
-    throw error
+    if (!isCode(error, ...unsupported)) throw error
+    // No hard links (FAT …): the next best. It is checked that the name is free, in the moment before.
+    if ((await statOf(to)) !== null) return false
+    await rename(from, to)
+    return true
   }
 }
 
