@@ -28,7 +28,7 @@ test('two folders are kept in step, live and once, and what happens is told', as
 
     await bob.run(['init', '--name', 'desk'])
     await bob.run(['join', (await alice.run(['invite'])).trim()])
-    const once = await bob.end(['folder', notes.bob, '--once', '--wait', '30s'])
+    const once = await bob.end(['folder', notes.bob, '--once', '--timeout', '30s'])
     assert.is(once.code, 0, once.stderr)
     assert.match(once.stdout, '1 created here')
     assert.is(await readFile(join(notes.bob, 'ideas.md'), 'utf8'), 'a boat\n')
@@ -61,7 +61,7 @@ test('once, with nobody there, takes in what there is and says that it reached n
   await alice.run(['init', '--name', 'laptop'])
   await alice.run(['create', 'Notes'])
   assert.is((await alice.end(['folder', notes, '--once', '--offline'])).code, 0)
-  assert.is((await alice.end(['folder', notes, '--once', '--wait', '1s'])).code, 3)
+  assert.is((await alice.end(['folder', notes, '--once', '--timeout', '1s'])).code, 3)
 })
 
 test.run()

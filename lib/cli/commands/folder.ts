@@ -14,6 +14,8 @@ import { examples, spaceHelp } from '../help.ts'
 import type { Output } from '../output.ts'
 import { counted, duration } from '../words.ts'
 
+const onceMs = 15_000
+
 const conflictTexts: Readonly<Record<Conflict['kind'], string>> = {
   'same-name': 'is named so because two files had one name',
   'same-file': 'was made on two devices with the same text, and is one file',
@@ -45,14 +47,13 @@ export default defineCommand({
       .argument('<dir>', 'the folder; it is made where there is none')
       .option('-s, --space <space>', spaceHelp)
       .option('--ignore <pattern...>', 'leave these alone too, as in a .gitignore')
-      .option('--once', 'end when the folder and the space are in step', false)
+      .option('--once', 'end when the folder and the space are in step')
       .option(
-        '--wait <duration>',
-        'with --once: how long to look for other devices',
-        duration,
-        15_000
+        '--timeout <duration>',
+        'with --once: how long to look for other devices (default: 15s)',
+        duration
       )
-      .option('--offline', 'look for no other devices', false)
+      .option('--offline', 'look for no other devices')
       .addHelpText(
         'after',
         `
@@ -82,11 +83,13 @@ its hidden folder .skein, which goes along when the folder is moved or copied.
     })
     const view = new FolderView(out, sync, space)
     await sync.ready()
-    if (!options.offline) await home.online()
-    if (options.once) {
-      const isDone = await runOnce(sync, space, signal, options.offline ? 0 : options.wait)
+    const isOffline = options.offline === true
+    if (!isOffline) await home.online()
+    if (options.once === true) {
+      const waitMs = isOffline ? 0 : (options.timeout ?? onceMs)
+      const isDone = await runOnce(sync, space, signal, waitMs)
       view.end()
-      return isDone || options.offline ? exitCodes.done : exitCodes.incomplete
+      return isDone || isOffline ? exitCodes.done : exitCodes.incomplete
     }
     view.settling(sync.whenSettled())
     await Promise.race([once(signal, 'abort'), view.stopped])
