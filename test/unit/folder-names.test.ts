@@ -158,7 +158,10 @@ async function match(
     signature: signature(inode),
     hash
   }))
-  const matched = await matchFiles(all, files, async ({ path }) => disk[path]?.[1] ?? null)
+  const matched = await matchFiles(all, files, {
+    hashAt: async ({ path }) => disk[path]?.[1] ?? null,
+    resembles: async ({ hash }, { path }) => disk[path]?.[1]?.includes(hash) === true
+  })
   return {
     paths: Object.fromEntries([...matched.fileById].map(([id, { path }]) => [id, path])),
     missing: [...matched.missing],
@@ -168,10 +171,16 @@ async function match(
 
 test('what became of a file: its name counts, then its inode, then what it held', async () => {
   // Saved by way of a temporary file, with the old one kept as a backup of another name.
-  assert.equal(await match({ a: ['a', '1'] }, { a: ['2'], 'a.old': ['1'] }), {
+  assert.equal(await match({ a: ['a', '1'] }, { a: ['2', 'a+'], 'a.old': ['1'] }), {
     paths: { a: 'a' },
     missing: [],
     untracked: ['a.old']
+  })
+  // Renamed, and another file made under its name.
+  assert.equal(await match({ a: ['a', '1'] }, { a: ['2', 'new'], b: ['1', 'a'] }), {
+    paths: { a: 'b' },
+    missing: [],
+    untracked: ['a']
   })
   // Renamed.
   assert.equal((await match({ a: ['a', '1'] }, { b: ['1'] })).paths, { a: 'b' })
@@ -189,10 +198,16 @@ test('what became of a file: its name counts, then its inode, then what it held'
     a: 'c',
     b: 'a'
   })
-  // One moved over another.
+  // Two swapped, of which one had been saved by renaming and not been looked at since.
+  const saved = await match({ a: ['a', '1'], b: ['b', '2'] }, { a: ['2', 'b'], b: ['7', 'a+'] })
+  assert.equal(saved.paths, { a: 'b', b: 'a' })
+  // A temporary file that had been noticed, and is renamed into its place.
+  const noticed = await match({ a: ['a', '1'], t: ['t', '2', 'a+'] }, { a: ['2', 'a+'] })
+  assert.equal([noticed.paths, noticed.missing], [{ a: 'a' }, ['t']])
+  // One moved over another that had little in common with it.
   assert.equal(await match({ a: ['a', '1'], b: ['b', '2'] }, { a: ['2'] }), {
-    paths: { a: 'a' },
-    missing: ['b'],
+    paths: { b: 'a' },
+    missing: ['a'],
     untracked: []
   })
   // Moved to another file system and back, or by a program that copies: what it held.

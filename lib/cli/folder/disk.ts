@@ -229,12 +229,19 @@ export class Disk {
       return { isDone: true, aside: null }
     }
     await this.#syncParent(to)
+    const linked = await signatureAt(this.absolute(to))
+    if (linked?.inode !== before.inode) {
+      // Another file had come under the old name, and was linked instead of the one that was meant.
+      const other = await this.setAside(to, kind)
+      const there = await signatureAt(this.absolute(from))
+      if (other === null || there?.inode !== linked?.inode) return { isDone: false, aside: other }
+      await this.discard(other)
+      return { isDone: false, aside: null }
+    }
     const aside = await this.setAside(from, kind)
     if (aside === null) return { isDone: true, aside }
     const moved = await signatureAt(this.#own('files', aside))
-    const there = await signatureAt(this.absolute(to))
-    if (moved !== null && moved.inode !== there?.inode && moved.inode !== before.inode)
-      return { isDone: true, aside }
+    if (moved !== null && moved.inode !== before.inode) return { isDone: true, aside }
     await this.discard(aside)
     return { isDone: true, aside: null }
   }

@@ -143,8 +143,9 @@ export class FileMerge {
       if (there !== null && !isSame(there, record.signature)) return false
       const version = record.versions.at(-1)?.number ?? 0
       const aside = there && (await disk.setAside(record.path, this.asideName(record)))
+      const isOther = aside !== null && (await this.restoreOther(record, aside))
       await this.forget(record)
-      if (aside !== null) this.#keepForNow(aside, record.id, version)
+      if (aside !== null && !isOther) this.#keepForNow(aside, record.id, version)
       return true
     }
     const isDisplaced = [...this.#displaced.values()].some(({ id }) => id === record.id)
@@ -204,9 +205,30 @@ export class FileMerge {
     await this.importAside(meant, aside, version)
   }
 
+  /**
+   * What was set aside may be no save of this file at all, but another file that the user was moving over its name in that
+   * moment. Then it goes back to where it was, or beside, and true is returned.
+   */
+  async restoreOther(record: FileRecord, aside: string): Promise<boolean> {
+    const { disk, index } = this.#options
+    const signature = await disk.temporarySignature(aside)
+    if (signature === null || signature.inode === record.signature?.inode) return false
+    const other = [...index.recordsById.values()].find(
+      (one) =>
+        one.id !== record.id &&
+        one.signature?.inode === signature.inode &&
+        one.signature.birthNs === signature.birthNs
+    )
+    if (other === undefined) return false
+    if (await disk.putNew(aside, other.path)) await disk.discard(aside)
+    else await this.#keepBeside(other.path, aside)
+    return true
+  }
+
   /** Merges a file that was set aside, as a change to that version, and lets go of it. False when it is none. */
   async importAside(record: FileRecord, aside: string, version: number): Promise<boolean> {
     const { disk, index, onRaced } = this.#options
+    if (await this.restoreOther(record, aside)) return false
     const read = await disk.readTemporary(aside)
     if (read === null) return false
     const text = textOf(read.bytes)
@@ -268,6 +290,14 @@ export class FileMerge {
   /** What a file that makes room for another is called meanwhile. */
   holdName(record: FileRecord): string {
     return `hold-${record.id}-0`
+  }
+
+  /** Whether a text is much like the one that the file had when it was last looked at. */
+  async resembles(id: string, text: string): Promise<boolean> {
+    const record = this.#options.index.recordsById.get(id)
+    if (record === undefined) return false
+    const newest = (await this.#versionsOf(record)).at(-1)
+    return newest === undefined || newest.text === '' || likeness(newest.text, text) >= 0.5
   }
 
   /** Puts a file that was moved out of the way back, or beside if its place is taken. */
@@ -439,9 +469,10 @@ export class FileMerge {
     const displaced = isNew
       ? null
       : await disk.renameTemporary(temporary.name, this.asideName(record))
+    const isOther = displaced !== null && (await this.restoreOther(record, displaced))
     await this.#wrote(record, number, hash, signature)
     if (displaced === null) await disk.discard(temporary.name)
-    else this.#keepForNow(displaced, record.id, before)
+    else if (!isOther) this.#keepForNow(displaced, record.id, before)
     return 'written'
   }
 

@@ -34,9 +34,16 @@ export class FromDisk {
     const known: Known[] = []
     for (const { id, path, signature, hash } of index.recordsById.values())
       if (signature !== null) known.push({ id, path, signature, hash })
-    const matched = await matchFiles(known, round.scan.filesByPath, async (file) => {
-      const read = await disk.read(file.path)
-      return read === null ? null : hashOf(read.bytes)
+    const matched = await matchFiles(known, round.scan.filesByPath, {
+      hashAt: async ({ path }) => {
+        const read = await disk.read(path)
+        return read === null ? null : hashOf(read.bytes)
+      },
+      resembles: async ({ id }, { path }) => {
+        const read = await disk.read(path)
+        const text = read === null ? null : textOf(read.bytes)
+        return text === null || text === '' || (await this.#parts.merge.resembles(id, text))
+      }
     })
     for (const id of this.#missingSinceMs.keys())
       if (matched.fileById.has(id)) this.#missingSinceMs.delete(id)

@@ -147,7 +147,7 @@ export class ToDisk {
       )
       const aside = next && (await disk.setAside(next.path, merge.holdName(next)))
       if (next === undefined) break
-      if (typeof aside === 'string') {
+      if (typeof aside === 'string' && !(await merge.restoreOther(next, aside))) {
         held.set(next, aside)
         tenants.delete(next.path)
       } else moves.delete(next)
@@ -165,11 +165,13 @@ export class ToDisk {
     const from = record.path
     try {
       const { isDone, aside } = await disk.move(from, path, merge.asideName(record))
-      if (!isDone) return false
-      record.path = path
-      record.former = { path: from, ms: this.#parts.now() }
-      await index.put(record)
+      if (isDone) {
+        record.path = path
+        record.former = { path: from, ms: this.#parts.now() }
+        await index.put(record)
+      }
       if (aside !== null) await merge.importMoved(record, aside)
+      if (!isDone) return false
       tell({ direction: 'in', kind: 'renamed', path, from })
       return true
     } catch (error) {
