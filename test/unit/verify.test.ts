@@ -117,6 +117,36 @@ test('a store in use by another is not looked at, and one that is not there is n
   await rejects(verified(join(template.alice.folder, 'nowhere')), 'STORAGE_FAILED')
 })
 
+test('what a removed device wrote in vain is no damage', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const his = await bob.space.open('ideas')
+  his.doc.getText('body').insert(0, 'seen ')
+  await his.saved({ peers: 1 })
+  const mine = await space.open('ideas')
+  await whenText(mine.doc, 'seen ')
+  network.partition([[alice.key], [bob.key]])
+  his.doc.getText('body').insert(0, 'unseen ')
+  await his.saved()
+  await space.append('kept', 1)
+  await space.remove(bob.id)
+  const bundle = bob.space.export()
+  await alice.skein.import(bundle)
+  assert.is(mine.doc.getText('body').toString(), 'seen ')
+  const told: Problem[] = []
+  for await (const problem of space.verify()) told.push(problem)
+  assert.ok(
+    told.every(({ severity }) => severity !== 'damage'),
+    JSON.stringify(told)
+  )
+  await alice.skein.close()
+  const { summary } = await verified(alice.folder)
+  assert.is(summary.damage, 0)
+  await alice.start()
+})
+
 test('fifty damages in one log are found one by one, each where it is', async () => {
   await using writer = await device('writer')
   const space = await writer.skein.createSpace({ name: 'Large' })
