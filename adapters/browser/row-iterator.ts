@@ -79,23 +79,27 @@ export class RowIterator extends Readable {
     callback(null)
   }
 
+  /** Until something has been given out, or the end is reached: a stream that gets nothing asks no more. */
   async #readOn(): Promise<void> {
-    const range = { lower: this.#lower, upper: this.#upper }
-    const options = { count: this.#count, isReverse: this.#isReverse, snapshot: this.#snapshot! }
-    if (this.#left <= 0) return void this.push(null)
-    const { rows, next } = await this.#store!.rows(this.#family, range, options)
-    let bytes = 0
-    for (const { key, value } of rows) {
-      if (this.#left-- <= 0) break
-      bytes += value!.byteLength
-      // Of its own: what a row is read from may be kept, or given to another.
-      this.push({ key: key.slice(), value: this.#hasValues ? value!.slice() : null })
+    for (let hasPushed = false; !hasPushed;) {
+      const range = { lower: this.#lower, upper: this.#upper }
+      const options = { count: this.#count, isReverse: this.#isReverse, snapshot: this.#snapshot! }
+      if (this.#left <= 0) return void this.push(null)
+      const { rows, next } = await this.#store!.rows(this.#family, range, options)
+      let bytes = 0
+      for (const { key, value } of rows) {
+        if (this.#left-- <= 0) break
+        bytes += value!.byteLength
+        // Of its own: what a row is read from may be kept, or given to another.
+        this.push({ key: key.slice(), value: this.#hasValues ? value!.slice() : null })
+        hasPushed = true
+      }
+      if (next === null || this.#left <= 0) return void this.push(null)
+      if (this.#isReverse) this.#upper = next
+      else this.#lower = next
+      const isMuch = bytes * 2 > maxReadBytes
+      this.#count = isMuch ? Math.max(1, this.#count >> 1) : Math.min(maxCount, this.#count * 2)
     }
-    if (next === null || this.#left <= 0) return void this.push(null)
-    if (this.#isReverse) this.#upper = next
-    else this.#lower = next
-    const isMuch = bytes * 2 > maxReadBytes
-    this.#count = isMuch ? Math.max(1, this.#count >> 1) : Math.min(maxCount, this.#count * 2)
   }
 }
 

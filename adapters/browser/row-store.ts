@@ -4,7 +4,7 @@
  * anyone. Every request of a batch is made at once and the transaction is then committed, so it needs nothing of the page
  * any more: a tab that is frozen or killed half-way leaves the whole of it or nothing, and nobody waiting.
  */
-import { committed, openDatabase, rangeOf, settled, textOf } from './idb.ts'
+import { committed, compareBytes, openDatabase, rangeOf, settled, textOf } from './idb.ts'
 import { isNext, RowCache, type Change } from './row-cache.ts'
 import { Snapshot, type Row } from './snapshot.ts'
 
@@ -199,7 +199,7 @@ export class RowStore {
 
   #commit(changes: readonly Change[]): Promise<void> {
     const isWritten = this.#cache.writing(changes)
-    let transaction: IDBTransaction
+    let transaction: IDBTransaction | null = null
     try {
       const stores = [...new Set(changes.map(({ store }) => store))]
       transaction = this.#opened.transaction(stores, 'readwrite', { durability: 'strict' })
@@ -212,6 +212,8 @@ export class RowStore {
       }
       transaction.commit()
     } catch (error) {
+      // What has been asked for before would be committed by itself.
+      transaction?.abort()
       isWritten(false)
       return Promise.reject(error)
     }
@@ -252,6 +254,8 @@ function isHint({ store, key, value, end }: Change): boolean {
 
 function apply(table: IDBObjectStore, { key, value, end }: Change): void {
   if (end !== null) {
+    // As RocksDB has it.
+    if (compareBytes(key, end) > 0) throw new RangeError('A range’s end lies before its start')
     const range = rangeOf(key, false, end, true)
     if (range != null) table.delete(range)
   } else if (value === null) table.delete(validKey(key))
@@ -334,7 +338,7 @@ function isInside(key: Uint8Array, lower: Bound | null, upper: Bound | null): bo
 }
 
 function isBelow(a: Uint8Array, b: Uint8Array): boolean {
-  return textOf(a) < textOf(b)
+  return compareBytes(a, b) < 0
 }
 
 function validKey(key: Uint8Array): IDBValidKey {

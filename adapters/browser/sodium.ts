@@ -359,6 +359,7 @@ export function crypto_secretstream_xchacha20poly1305_pull(
   const name = 'crypto_secretstream_xchacha20poly1305_pull'
   const parts = [...long(sealed), ...padded(additionalData)]
   const code = call(name, stateAt, result, 0, tagAt, ...parts)
+  if (code !== 0) tag.fill(0xff)
   end(code, name, [state, stateAt], [out, result], [tag, tagAt])
   return out.byteLength
 }
