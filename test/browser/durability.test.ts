@@ -57,7 +57,9 @@ durability('nothing is announced before its transaction is complete', async () =
         else handler?.call(made, event)
       })
       Object.defineProperty(made, 'oncomplete', {
-        set: (given: typeof handler) => void (handler = given)
+        set(given: typeof handler) {
+          handler = given
+        }
       })
       return made
     }

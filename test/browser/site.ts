@@ -33,7 +33,7 @@ interface ServedFile {
   readonly body: Uint8Array | string
 }
 
-async function serveFiles(
+export async function serveFiles(
   find: (path: string) => ServedFile | null,
   host = '127.0.0.1'
 ): Promise<Site> {
