@@ -288,11 +288,12 @@ export class ViewStore {
 
   async #flush(): Promise<void> {
     if (this.#writes.length === 0 && this.#changed.size === 0) return
+    // First: while there is no store it fails, and what waits must not be lost.
+    const batch = this.#database().write({ autoDestroy: true })
     const writes = this.#writes
     const changed = [...this.#changed]
     this.#writes = []
     this.#changed.clear()
-    const batch = this.#database().write({ autoDestroy: true })
     for (const write of writes) {
       if ('value' in write) batch.tryPut(write.key, write.value)
       else batch.tryDeleteRange(write.deleteFrom, write.deleteTo)

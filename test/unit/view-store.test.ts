@@ -54,4 +54,22 @@ test('what is read is all that was filed, though more is filed while it is writt
   assert.is(stored.filed, stored.since.length)
 })
 
+test('what was to be written while the store was being opened again is written later', async () => {
+  const held = heldDatabase()
+  let isOpen = true
+  const views = new ViewStore(() => {
+    if (!isOpen) throw new Error('The store is being opened again')
+    return held.database
+  }, new Uint8Array(32))
+  views.file(id, 'ideas', { log, from: 0, to: 1 }, 10)
+  isOpen = false
+  const failure = await views.flush().catch((error: Error) => error.message)
+  assert.is(failure, 'The store is being opened again')
+  isOpen = true
+  const reading = views.read(id)
+  await new Promise((resolve) => setImmediate(resolve))
+  held.release()
+  assert.equal((await reading).since, [{ log, from: 0, to: 1 }])
+})
+
 test.run()
