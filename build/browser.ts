@@ -48,8 +48,11 @@ export const pageSettings = {
   legalComments: 'none'
 } satisfies BuildOptions
 
+/** A file, or one for pages and one for the rest. */
+type Source = string | { browser: string }
+
 interface Manifest {
-  readonly exports: Record<string, { source?: string; browser?: string | null } | string>
+  readonly exports: Record<string, { source?: Source; browser?: string | null } | string>
 }
 
 /** Builds every entry point that `package.json` names for browsers. */
@@ -60,7 +63,7 @@ export async function buildBrowser(): Promise<void> {
     if (typeof entry === 'string' || entry.source === undefined || entry.browser == null) continue
     const out = /^\.\/dist\/browser\/(.+)\.js$/.exec(entry.browser)?.[1]
     if (out === undefined) throw new Error(`${entry.browser} is not in dist/browser`)
-    entryPoints[out] = entry.source
+    entryPoints[out] = typeof entry.source === 'string' ? entry.source : entry.source.browser
   }
   await build({
     ...pageSettings,

@@ -270,6 +270,18 @@ export class Document extends Emitter<DocumentEvents> {
     return this.#resetting
   }
 
+  /** @internal Takes in what else the logs hold, as read from another tab's: what is here already stays as it is. */
+  catchUp(stored: StoredDocument, edits: readonly IncomingEdit[]): void {
+    if (this.#changes === null) return
+    this.#applyInbox()
+    this.#flush()
+    const whole = new Y.Doc({ gc: this.#doc.gc })
+    this.#applierOf(whole).apply(stored.state, edits)
+    const missing = Y.encodeStateAsUpdate(whole, Y.encodeStateVector(this.#doc))
+    whole.destroy()
+    this.#changes.receive(() => Y.applyUpdate(this.#doc, missing, this))
+  }
+
   /** @internal Writing failed for now. */
   writingFailed(error: SkeinError): void {
     if (this.#pace.isWriting) this.emit('error', { error })

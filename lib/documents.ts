@@ -3,12 +3,13 @@
  * open cheap to open.
  */
 import type * as Y from 'yjs'
+import { Attachments, type AttachedView, type Attachment } from './attachments.ts'
 import type { DocumentHost } from './document-host.ts'
 import { Document } from './document.ts'
 import { SkeinError, storageError } from './errors.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import type { Delivered, EntryRef, Feed } from './log/feed.ts'
-import type { OwnLog } from './log/own-log.ts'
+import type { Appended, OwnLog } from './log/own-log.ts'
 import type { Clock } from './platform.ts'
 import type { DocumentLook, Presence } from './sync/space-channel.ts'
 import type { SpaceSync } from './sync/space-sync.ts'
@@ -28,6 +29,8 @@ import { cutHash } from './views/visible.ts'
 const mergeClosedAtBytes = 1024 * 1024
 /** Of an update that holds nothing. */
 const emptyUpdateBytes = 2
+/** One that is open elsewhere, where nobody merges. */
+const mergeAttachedAtBytes = 64 * 1024
 const subdocumentPrefix = 'subdocument:'
 
 export interface DocumentsOptions {
@@ -54,6 +57,7 @@ export interface DocumentsOptions {
 export class Documents {
   readonly #options: DocumentsOptions
   readonly #openById = new Map<string, Document>()
+  readonly #attachments = new Attachments()
   readonly #merging = new Set<string>()
   readonly #mergeAtBytes = new Map<string, number>()
   #merged: Promise<void> = Promise.resolve()
@@ -117,10 +121,13 @@ export class Documents {
     const number = views.file(id, name, ref, entry.body.length)
     if (name !== null && !wasNamed && isAppsName(name)) this.#options.onDocument(name)
     const document = this.#openById.get(id)
+    const incoming: IncomingEdit = { device, ref, ...edit }
     if (document === undefined) this.#mergeMaybe(id)
     // What was edited here is there already; an import is not.
-    else if (!isOwn || edit.importId !== undefined)
-      document.receive(number, { device, ref, ...edit })
+    else if (!isOwn || edit.importId !== undefined) document.receive(number, incoming)
+    const clientIds = (): number[] => this.#clientIdsOf(device, incoming.clientCounter)
+    const isWritersOwn = isOwn && edit.importId === undefined
+    this.#attachments.deliver(id, number, incoming, { isOwn: isWritersOwn, clientIds })
     const knownName = views.document(id)?.name ?? ''
     if (isAppsName(knownName)) this.#options.onEdit(knownName, device)
   }
@@ -132,6 +139,9 @@ export class Documents {
       throw new SkeinError('BAD_ENCODING', 'Presence came under the client id of another device')
     }
     this.#openById.get(document)?.receivePresence(device, clientId, update)
+    for (const { view } of this.#attachments.of(document)) {
+      view.receivePresence(device, clientId, update)
+    }
   }
 
   /** What another device sees of a document. */
@@ -142,7 +152,11 @@ export class Documents {
   /** This device's presence in a document, if it is open and has any. */
   presenceIn(id: string): Presence | null {
     const update = this.#openById.get(id)?.presence() ?? null
-    return update && { document: id, clientCounter: this.#options.ownLog().clientCounter, update }
+    if (update !== null) {
+      return { document: id, clientCounter: this.#options.ownLog().clientCounter, update }
+    }
+    const attached = this.#attachments.presenceIn(id)
+    return attached && { document: id, ...attached }
   }
 
   peersChanged(added: DeviceId[], removed: DeviceId[]): void {
@@ -151,6 +165,74 @@ export class Documents {
       const presence = added.length === 0 ? null : this.presenceIn(id)
       if (presence !== null) this.#options.sync().sendPresence(presence)
     }
+    for (const id of added.length === 0 ? [] : this.#attachments.documents) {
+      const presence = this.#openById.has(id) ? null : this.presenceIn(id)
+      if (presence !== null) this.#options.sync().sendPresence(presence)
+    }
+  }
+
+  /** For a document that is open elsewhere: in a tab. See `attachments.ts`. */
+  async attach(
+    name: string,
+    view: AttachedView,
+    clientCounter: number | Promise<number> | null
+  ): Promise<Attachment> {
+    const { views, feed, ownLog, sync, device: me, space } = this.#options
+    const id = documentIdOf(space, name)
+    const counter = (await clientCounter) ?? (await ownLog().newClientCounter())
+    const attached = this.#attachments.add(id, view, counter)
+    return {
+      clientCounter: counter,
+      clientId: () => this.#clientIdsOf(me, counter)[0] ?? null,
+      read: async () => {
+        const { stored, edits } = await this.#read(id)
+        const clientIds = edits.map((edit) => this.#clientIdsOf(edit.device, edit.clientCounter))
+        const isCanonical = views.document(id)?.isCanonical === true
+        return { stored, edits, clientIds, isCanonical }
+      },
+      append: (update) => this.#append(id, name, counter, update),
+      flush: () => ownLog().flush(),
+      written: async (from) => {
+        const content = ownLog().contentId
+        const refs = (await views.readRefs(id)).filter(
+          (ref) => ref.log === content && ref.from >= from
+        )
+        const edits = await this.#readEdits(refs)
+        const { cut } = feed
+        return edits
+          .filter((edit) => edit.clientCounter === counter)
+          .map(({ update, ref }) => ({ update, cut, to: ref.to }))
+      },
+      sendPresence: (update, clientId) => {
+        this.#attachments.showPresence(id, attached, update, clientId)
+        sync().sendPresence({ document: id, clientCounter: counter, update })
+      },
+      askPresence: () => {
+        sync().askPresence(id)
+        for (const other of this.#attachments.of(id)) {
+          if (other === attached || other.presence === null) continue
+          const { update, clientId } = other.presence
+          view.receivePresence(`tab ${other.clientCounter}`, clientId, update)
+        }
+      },
+      devicesHolding: (cut) => sync().holdings.devicesHolding(cut),
+      whenHeldBy: (cut, count, signal) =>
+        sync().holdings.whenHeldBy(cut ?? feed.cut, count, signal),
+      close: () => {
+        this.#attachments.remove(id, attached)
+        this.#mergeMaybe(id, true)
+      }
+    }
+  }
+
+  /** See `DocumentHost`. */
+  get mayWrite(): DocumentHost['mayWrite'] {
+    return this.#options.mayWrite
+  }
+
+  #append(id: string, name: string, clientCounter: number, update: Uint8Array): Promise<Appended> {
+    const body = { document: id, clientCounter, name: this.#isNamed(id) ? null : name, update }
+    return this.#options.ownLog().append('content', kinds.edit, encodeEdit(body))
   }
 
   /**
@@ -159,10 +241,14 @@ export class Documents {
    * delivered again, by the feed.
    */
   async recount(counts: (ref: EntryRef) => boolean, resetsAll = false): Promise<void> {
-    const reset = new Set(resetsAll ? this.#openById.keys() : [])
+    const open = [...this.#openById.keys(), ...this.#attachments.documents]
+    const reset = new Set(resetsAll ? open : [])
     for (const { id } of this.#options.views.documents)
       if (await this.#refile(id, counts)) reset.add(id)
-    for (const id of reset) await this.#openById.get(id)?.reset('entries-left')
+    for (const id of reset) {
+      for (const { view } of this.#attachments.of(id)) view.reset(resetsAll)
+      await this.#openById.get(id)?.reset('entries-left')
+    }
   }
 
   /** False when all of it counts. */
@@ -224,11 +310,7 @@ export class Documents {
       peers: () => sync().peers,
       isSynced: () => sync().synced,
       clientIdsOf: (device, clientCounter) => this.#clientIdsOf(device, clientCounter),
-      append: (update) => {
-        const { clientCounter } = ownLog()
-        const body = { document: id, clientCounter, name: this.#isNamed(id) ? null : name, update }
-        return ownLog().append('content', kinds.edit, encodeEdit(body))
-      },
+      append: (update) => this.#append(id, name, ownLog().clientCounter, update),
       flush: () => ownLog().flush(),
       read: () => this.#read(id),
       isCanonical: () => views.document(id)?.isCanonical === true,
@@ -299,11 +381,14 @@ export class Documents {
   }
 
   /** Keeps what a document costs to open in proportion to what it is, also when nobody opens it for long. */
-  #mergeMaybe(id: string): void {
+  #mergeMaybe(id: string, isLast = false): void {
     const record = this.#options.views.document(id)
-    if (record === null || record.isCanonical || this.#merging.has(id)) return
-    const atBytes = this.#mergeAtBytes.get(id) ?? mergeClosedAtBytes
-    if (record.bytesSince < Math.max(atBytes, record.bytesMerged)) return
+    if (record === null || record.isCanonical) return
+    if (this.#merging.has(id) || this.#isClosing) return
+    const usual = this.#attachments.has(id) ? mergeAttachedAtBytes : mergeClosedAtBytes
+    const atBytes = this.#mergeAtBytes.get(id) ?? usual
+    const isDue = record.bytesSince >= Math.max(atBytes, record.bytesMerged)
+    if (!isDue && !(isLast && record.bytesSince > mergeAttachedAtBytes / 8)) return
     this.#merging.add(id)
     this.#merged = this.#merged
       .then(() => this.#merge(id))

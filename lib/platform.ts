@@ -17,6 +17,31 @@ export interface Platform {
    * `STORAGE_FAILED` where there is none. Where a platform lacks this, only what is open can be checked.
    */
   openImage?(location: string): Promise<StorageImage>
+  /** In a page: the tabs of its origin that use the same location. */
+  tabs?(location: string): Tabs
+}
+
+/** Tabs of one origin that use one location; one of them leads, and it alone opens the storage. */
+export interface Tabs {
+  /** Names this tab among them; another at each load of the page. */
+  readonly id: string
+  /** Begins to hear the others, and to wait for its turn to lead. */
+  start(handlers: TabHandlers): void
+  /** To all other tabs: whatever structured clone takes. */
+  post(message: object): void
+  /** Takes the lead away from a tab that does not answer. Does nothing where the browser offers no way. */
+  takeLead(): void
+  /** Resolves when that tab is gone; never, where the browser does not tell. */
+  whenGone(id: string): Promise<void>
+  /** Lets go of the lead, and hears no more. */
+  close(): void
+}
+
+export interface TabHandlers {
+  lead(): void
+  /** Another tab has taken the lead away. */
+  lost(): void
+  receive(message: unknown): void
 }
 
 export interface Clock {

@@ -253,6 +253,11 @@ export class Space extends Emitter<SpaceEvents> {
     )
   }
 
+  /** @internal For documents that are open in other tabs. */
+  get attachable(): Pick<Documents, 'attach' | 'mayWrite'> {
+    return this.#documents
+  }
+
   /** @internal The topic that transports announce. */
   get topic(): Uint8Array {
     return topicOf(this.#control.ring.topicSecret)

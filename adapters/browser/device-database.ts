@@ -4,6 +4,7 @@
  */
 import { SkeinError, storageError } from '../../lib/errors.ts'
 import type { Outbox, OutboxRecord } from '../../lib/platform.ts'
+import { fenceStore, passFence, takeFence } from './fence.ts'
 import { committed, openDatabase, settled } from './idb.ts'
 
 const keys = 'keys'
@@ -12,15 +13,18 @@ const secretsKey = 'secrets'
 
 export class DeviceDatabase {
   readonly #database: IDBDatabase
+  readonly #fence: number
 
-  private constructor(database: IDBDatabase) {
+  private constructor(database: IDBDatabase, fence: number) {
     this.#database = database
+    this.#fence = fence
   }
 
   /** Fails with `DISK_FULL`, `STORAGE_FAILED`. */
   static async open(name: string, factory: IDBFactory): Promise<DeviceDatabase> {
     return naming(name, async () => {
-      return new DeviceDatabase(await openDatabase(name, { factory, stores: [keys, outboxes] }))
+      const database = await openDatabase(name, { factory, stores: [keys, outboxes, fenceStore] })
+      return new DeviceDatabase(database, await takeFence(database))
     })
   }
 
@@ -77,7 +81,9 @@ export class DeviceDatabase {
 
   #write(name: string, change: (store: IDBObjectStore) => void): Promise<void> {
     return naming(name, async () => {
-      const transaction = this.#database.transaction(name, 'readwrite', { durability: 'strict' })
+      const stores = [name, fenceStore]
+      const transaction = this.#database.transaction(stores, 'readwrite', { durability: 'strict' })
+      passFence(transaction, this.#fence)
       change(transaction.objectStore(name))
       transaction.commit()
       await committed(transaction)

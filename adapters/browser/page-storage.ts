@@ -3,15 +3,15 @@
  * A batch of the logs is durable when it has been written, so blocks pass no outbox here.
  */
 import HypercoreStorage from 'hypercore-storage'
-import { SkeinError } from '../../lib/errors.ts'
+import { SkeinError, storageError } from '../../lib/errors.ts'
 import type { Outbox, Storage } from '../../lib/platform.ts'
 import { DeviceDatabase } from './device-database.ts'
+import { fenceStore, takeFence } from './fence.ts'
+import { openDatabase } from './idb.ts'
 import { Rocks } from './rocks.ts'
 
 export interface PageStorageOptions {
   readonly factory: IDBFactory
-  /** Lets go of the lock that keeps other tabs out. */
-  readonly release: () => void
 }
 
 export class PageStorage implements Storage {
@@ -21,6 +21,7 @@ export class PageStorage implements Storage {
   readonly #options: PageStorageOptions
   readonly #openOutboxes = new Set<string>()
   #rocks: Rocks | null = null
+  #fence = 0
   #isClosed = false
 
   private constructor(location: string, device: DeviceDatabase, options: PageStorageOptions) {
@@ -29,14 +30,18 @@ export class PageStorage implements Storage {
     this.#options = options
   }
 
+  /** Whoever had it open cannot write to it any more. */
   static async open(location: string, options: PageStorageOptions): Promise<PageStorage> {
     const device = await DeviceDatabase.open(`skein/${location}/device`, options.factory)
-    return new PageStorage(location, device, options)
+    const storage = new PageStorage(location, device, options)
+    await storage.#takeLogs()
+    return storage
   }
 
   /** A new one at each reading, for one Corestore: when that is closed, so is this. */
   get corestore(): object {
-    this.#rocks = new Rocks(this.#logs, { factory: this.#options.factory })
+    const { factory } = this.#options
+    this.#rocks = new Rocks(this.#logs, { factory, fence: this.#fence })
     return new HypercoreStorage(this.#rocks)
   }
 
@@ -79,7 +84,18 @@ export class PageStorage implements Storage {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#device.close()
-    this.#options.release()
+  }
+
+  async #takeLogs(): Promise<void> {
+    const { factory } = this.#options
+    try {
+      const database = await openDatabase(this.#logs, { factory, stores: [fenceStore] })
+      this.#fence = await takeFence(database)
+      database.close()
+    } catch (cause) {
+      this.#device.close()
+      throw storageError('The logs could not be opened', cause)
+    }
   }
 
   #check(name: string): void {

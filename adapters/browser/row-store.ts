@@ -4,6 +4,8 @@
  * anyone. Every request of a batch is made at once and the transaction is then committed, so it needs nothing of the page
  * any more: a tab that is frozen or killed half-way leaves the whole of it or nothing, and nobody waiting.
  */
+import { SkeinError } from '../../lib/errors.ts'
+import { fenceStore, isFenced, passFence } from './fence.ts'
 import { committed, compareBytes, openDatabase, rangeOf, settled, textOf } from './idb.ts'
 import { isNext, RowCache, type Change } from './row-cache.ts'
 import { Snapshot, type Row } from './snapshot.ts'
@@ -16,11 +18,14 @@ const maxAheadBytes = 1024 * 1024
 export interface RowStoreOptions {
   /** Default: the page's. */
   readonly factory?: IDBFactory
+  /** The number of this opening: see `fence.ts`. Default: none, whoever opens the database may write. */
+  readonly fence?: number
 }
 
 export class RowStore {
   readonly #name: string
   readonly #factory: IDBFactory | undefined
+  readonly #fence: number | undefined
   readonly #stores = new Set<string>()
   readonly #held = new Set<Snapshot>()
   readonly #cache = new RowCache()
@@ -34,6 +39,7 @@ export class RowStore {
   constructor(name: string, options: RowStoreOptions) {
     this.#name = name
     this.#factory = options.factory
+    this.#fence = options.fence
   }
 
   /** Stores are made when the database is opened; after that, only those that are there can be named. */
@@ -46,7 +52,7 @@ export class RowStore {
   async open(): Promise<void> {
     this.#database = await openDatabase(this.#name, {
       factory: this.#factory ?? indexedDB,
-      stores: [...this.#stores]
+      stores: [...this.#stores, ...(this.#fence === undefined ? [] : [fenceStore])]
     })
   }
 
@@ -201,8 +207,10 @@ export class RowStore {
     const isWritten = this.#cache.writing(changes)
     let transaction: IDBTransaction | null = null
     try {
-      const stores = [...new Set(changes.map(({ store }) => store))]
-      transaction = this.#opened.transaction(stores, 'readwrite', { durability: 'strict' })
+      const stores = new Set(changes.map(({ store }) => store))
+      if (this.#fence !== undefined) stores.add(fenceStore)
+      transaction = this.#opened.transaction([...stores], 'readwrite', { durability: 'strict' })
+      if (this.#fence !== undefined) passFence(transaction, this.#fence)
       // Those taken from now on see the changes: what they read waits for this transaction.
       const held = [...this.#held]
       for (const change of changes) {
@@ -221,7 +229,9 @@ export class RowStore {
       () => isWritten(true),
       (error: unknown) => {
         isWritten(false)
-        throw error
+        if (!isFenced(error)) throw error
+        const message = 'Another tab has opened the storage: this one may not write to it any more'
+        throw new SkeinError('STORAGE_LOCKED', message, { cause: error })
       }
     )
   }

@@ -169,6 +169,21 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
   }
 
+  /**
+   * A client counter for a writer of this device beside the first, such as another tab. In use from here on, durably:
+   * no later session takes it.
+   */
+  async newClientCounter(): Promise<number> {
+    const counter = ++this.#session.counter
+    await this.#options.outbox.append([sessionRecord(counter, false)])
+    this.#session.marked = true
+    return counter
+  }
+
+  get contentId(): LogId {
+    return this.#logs.content.id
+  }
+
   /** What keeps entries from being written now, or null. */
   get error(): SkeinError | null {
     return this.#error
