@@ -10,6 +10,7 @@ import type { DeviceKeys } from './transport.ts'
 const hashBytes = 32
 export const keyBytes = 32
 export const nonceBytes = 24
+export const saltBytes = 16
 const signatureBytes = 64
 const tagBytes = 16
 const sealedBoxBytes = 48
@@ -104,6 +105,25 @@ export function decrypt(
     throw new SkeinError('BAD_SEAL', 'Sealed bytes do not open here', { cause })
   }
   return out
+}
+
+/**
+ * A key out of a passphrase, by Argon2id (RFC 9106). Takes a while, and as much memory as it says, on purpose. A
+ * `TypeError` where the platform has no Argon2id.
+ */
+export function passphraseKey(
+  passphrase: string,
+  salt: Uint8Array,
+  passes: number,
+  memoryKib: number
+): Uint8Array {
+  if (sodium.crypto_pwhash === undefined)
+    throw new TypeError('A passphrase is not supported on this platform')
+  const key = new Uint8Array(keyBytes)
+  const { crypto_pwhash_ALG_ARGON2ID13: algorithm } = sodium
+  const password = new TextEncoder().encode(passphrase)
+  sodium.crypto_pwhash(key, password, salt, passes, memoryKib * 1024, algorithm!)
+  return key
 }
 
 function framed(label: string, parts: Uint8Array[]): Uint8Array {

@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'STORAGE_FAILED'
   /** Something on disk is not what was written there; the message names the file or log. */
   | 'STORAGE_DAMAGED'
+  /** The passphrase is not the one that this device's keys are sealed with, or there is one and it was not given. */
+  | 'PASSPHRASE_WRONG'
   /** Bytes do not have the form they should have. */
   | 'BAD_ENCODING'
   /** A block or message failed authentication: wrong key, wrong place, or tampered with. */

@@ -8,7 +8,7 @@
  */
 import { equalBytes, toHex } from './bytes.ts'
 import { signKeysFrom } from './crypto.ts'
-import { damagedError } from './errors.ts'
+import { damagedError, SkeinError } from './errors.ts'
 import type { LogStore } from './log/store.ts'
 import type { Storage } from './platform.ts'
 import { decodeSecrets, encodeSecrets, type Secrets } from './secrets.ts'
@@ -20,15 +20,19 @@ const storeGone = 'This device’s store is gone and its keys are there'
 
 /**
  * The secrets of the device whose storage this is; `create` gives those of a new one. `store` is opened for it.
- * Fails with `STORAGE_DAMAGED`, and then it has changed nothing that was there.
+ * Fails with `STORAGE_DAMAGED` or `PASSPHRASE_WRONG`, and then it has changed nothing that was there.
  */
 export async function identify(
   location: string,
   storage: Storage,
   store: LogStore,
+  file: Pick<Storage, 'readSecrets' | 'writeSecrets'>,
   create: () => Secrets
 ): Promise<Secrets> {
-  const bytes = await storage.readSecrets()
+  const bytes = await file.readSecrets().catch((cause: unknown) => {
+    if (!(cause instanceof SkeinError) || cause.code !== 'BAD_ENCODING') throw cause
+    throw damagedError('The file with this device’s keys cannot be read', location, cause)
+  })
   // Before the store is opened, which makes one.
   const known = bytes === null ? null : readable(bytes, location)
   await store.ready()
@@ -42,7 +46,7 @@ export async function identify(
     if (equalBytes(new Uint8Array(owner), publicKey)) return secrets
     throw damagedError('The keys are those of another device than the store', location)
   }
-  if (known === null) await storage.writeSecrets(encodeSecrets(secrets))
+  if (known === null) await file.writeSecrets(encodeSecrets(secrets))
   else await assertRecoverable(known, storage, location)
   const batch = store.database.write({ autoDestroy: true })
   batch.tryPut(ownerKey, publicKey)

@@ -16,6 +16,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
 import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
+import { SecretsFile } from './secrets-file.ts'
 import { Space } from './space.ts'
 import { PeerConnection, preferred } from './sync/connection.ts'
 import { askPairing } from './sync/pairing.ts'
@@ -48,6 +49,11 @@ export interface SkeinOptions {
   readonly name?: string
   /** Whose it is: devices of one person carry the same. Default: the name. */
   readonly person?: string
+  /**
+   * Seals this device's keys on disk (Argon2id), from its first use or from now on; needed each time it is opened again.
+   * What is in the logs is sealed under keys that are in that file. Without one, file permissions alone protect it.
+   */
+  readonly passphrase?: string
   /** Clock, chance and storage; default: those of Node or the page. */
   readonly platform?: Platform
 }
@@ -79,6 +85,7 @@ export class Skein extends Emitter<SkeinEvents> {
   #storage: Storage | null = null
   #isReady = false
   #store!: LogStore
+  #secretsFile!: SecretsFile
   #secrets!: Secrets
   #device!: DeviceKeys
   #box!: BoxKeys
@@ -95,6 +102,7 @@ export class Skein extends Emitter<SkeinEvents> {
         throw new TypeError(`A name has 1 to ${maxNameChars} characters`)
       }
     }
+    if (options.passphrase === '') throw new TypeError('A passphrase is not empty')
     this.#options = options
     this.#platform = options.platform ?? defaultPlatform
     this.#lifecycle = new Lifecycle(
@@ -105,7 +113,8 @@ export class Skein extends Emitter<SkeinEvents> {
 
   /**
    * Opens the store and every space in it, and looks for peers. Fails with `STORAGE_LOCKED` (naming the process that
-   * uses the folder), `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED`, `STORAGE_DAMAGED`, `TRANSPORT_FAILED`.
+   * uses the folder), `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED`, `STORAGE_DAMAGED`, `PASSPHRASE_WRONG`,
+   * `TRANSPORT_FAILED`.
    */
   ready(): Promise<void> {
     return this.#lifecycle.ready()
@@ -296,7 +305,10 @@ export class Skein extends Emitter<SkeinEvents> {
     this.#storage = await this.#platform.openStorage(location)
     this.#store = new LogStore(this.#storage, this.#platform.clock)
     const create = (): Secrets => this.#newSecrets()
-    this.#secrets = await identify(location, this.#storage, this.#store, create)
+    const { passphrase } = this.#options
+    const randomBytes = (length: number): Uint8Array => this.#platform.randomBytes(length)
+    this.#secretsFile = new SecretsFile(this.#storage, passphrase, randomBytes)
+    this.#secrets = await identify(location, this.#storage, this.#store, this.#secretsFile, create)
     this.#device = signKeysFrom(this.#secrets.signSeed)
     this.#box = boxKeysFrom(this.#secrets.boxSeed)
     this.#isReady = true
@@ -354,7 +366,7 @@ export class Skein extends Emitter<SkeinEvents> {
   #changeSpaces(change: (spaces: readonly SpaceSecrets[]) => SpaceSecrets[]): Promise<void> {
     const written = this.#writingSecrets.then(async () => {
       const secrets = { ...this.#secrets, spaces: change(this.#secrets.spaces) }
-      await this.#storage!.writeSecrets(encodeSecrets(secrets))
+      await this.#secretsFile.writeSecrets(encodeSecrets(secrets))
       this.#secrets = secrets
     })
     this.#writingSecrets = written.catch(() => {}) // Whoever asked for the change is told.

@@ -15,13 +15,18 @@ import type { DeviceKeys } from './transport.ts'
 import type { LogPosition } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'
 import { contentNumberOf } from './trust/cut.ts'
+import { encodeKeyShare } from './trust/epoch.ts'
 import {
   cutsInForce,
   keptContent,
+  mayRead,
   mayWrite,
   type ControlEntry,
   type DeviceId
 } from './trust/members.ts'
+
+/** What each member waits, in its turn, for others to hand a key over. */
+const mendAfterMs = 3_000
 
 /**
  * The device that the logs lie on.
@@ -68,6 +73,7 @@ export class SpaceLogs {
   #own!: Record<OwnCore, Log>
   #following: Promise<void> = Promise.resolve()
   #isMakingEpoch = false
+  #cancelMending: (() => void) | null = null
   /** What was on this device has been delivered once: until then roles are not all known. */
   #isSettled = false
   #isFollowWanted = false
@@ -172,8 +178,9 @@ export class SpaceLogs {
     return { control: lengthOf('control'), contentCore: 0, content: lengthOf('content/0') }
   }
 
-  /** Writes what is left, and reads no more. */
+  /** Writes what is left. */
   async closeOwn(): Promise<void> {
+    this.#cancelMending?.()
     // Undefined where opening failed half-way.
     await (this.#ownLog as OwnLog | undefined)?.close()
   }
@@ -216,7 +223,10 @@ export class SpaceLogs {
       }
       this.#followed.add(device)
     }
-    if (this.#isSettled) await this.feed.recount(onLeaving)
+    if (this.#isSettled) {
+      await this.feed.recount(onLeaving)
+      this.#mendGapsSoon()
+    }
     this.feed.wake()
     ;(this.#ownLog as OwnLog | undefined)?.keysChanged()
     this.#options.onFollowed()
@@ -280,6 +290,36 @@ export class SpaceLogs {
     const randomBytes = (length: number): Uint8Array => context.platform.randomBytes(length)
     const epoch = control.epochs.make(this.#me, randomBytes)
     await this.#ownLog.append('control', kinds.epoch, epoch).catch(() => {}) // The log tells of what fails.
+  }
+
+  /**
+   * A member that was let in while another made a key lacks it: the key's maker hands it over at once, any other who holds
+   * it if that has not happened after a while, one after the other.
+   */
+  #mendGapsSoon(): void {
+    const { control, context } = this.#options
+    const { gaps } = control.epochs
+    if (gaps.length === 0 || this.#cancelMending !== null) return
+    const isOwn = gaps.some(({ issuer }) => issuer === this.#me)
+    const turn = 1 + [...control.members.keys()].sort().indexOf(this.#me)
+    this.#cancelMending = context.platform.clock.after(isOwn ? 0 : turn * mendAfterMs, () => {
+      this.#cancelMending = null
+      void this.#mendGaps()
+    })
+  }
+
+  async #mendGaps(): Promise<void> {
+    const { control, isClosing } = this.#options
+    await this.feed.settled()
+    const mine = control.members.get(this.#me)
+    if (mine === undefined || !mayRead(mine.role) || isClosing()) return
+    const lacking = new Map(control.epochs.gaps.map(({ member }) => [member.device, member]))
+    for (const { record, role } of lacking.values()) {
+      const { signKey: device, boxKey } = record
+      const sealedKeys = control.ring.sealFor(role === 'reader' ? role : 'admin', device, boxKey)
+      const share = encodeKeyShare({ device, sealedKeys })
+      await this.#ownLog.append('control', kinds.keyShare, share).catch(() => {}) // The log tells of what fails.
+    }
   }
 
   #nameOf(device: Uint8Array, core: CoreName): LogName {

@@ -9,6 +9,7 @@ import { SkeinError } from '../errors.ts'
 import { ownerKey } from '../identity.ts'
 import { StoreImage, Unreadable } from '../log/store-image.ts'
 import type { OutboxRecord, StorageImage } from '../platform.ts'
+import { isSealed } from '../secrets-file.ts'
 import { decodeSecrets, type Secrets } from '../secrets.ts'
 import { spaceIdOf } from '../trust/control.ts'
 import { Findings, type Problem, type VerifyOptions, type VerifySummary } from './problem.ts'
@@ -144,6 +145,12 @@ async function* readSecrets(
   const bytes = await image.readSecrets()
   if (bytes === null) {
     yield findings.damage('secrets', 'secrets', 'the file with this device’s keys is missing')
+    return null
+  }
+  if (isSealed(bytes)) {
+    const message =
+      'this device’s keys are sealed with a passphrase, so what is sealed under them stays shut'
+    yield findings.pending('missing-key', 'secrets', message)
     return null
   }
   try {

@@ -47,9 +47,8 @@ export class Epochs {
   readonly #options: EpochsOptions
   readonly #entries: ControlEntry[] = []
   readonly #issued: Issued[] = []
-  /** By device, the key shares for it. */
-  readonly #shares = new Map<DeviceId, { author: DeviceId; seq: number }[]>()
-  readonly #grants: { author: DeviceId; seq: number; to: DeviceId }[] = []
+  /** By device, the grants and key shares that hand it keys. */
+  readonly #handed = new Map<DeviceId, { author: DeviceId; seq: number }[]>()
   /** What each author had seen of others' control logs, at which of its entries. */
   readonly #seen = new Map<DeviceId, { seq: number; device: DeviceId; length: number }[]>()
 
@@ -130,10 +129,7 @@ export class Epochs {
 
   /** Was the device granted its role, or handed keys, by someone who had seen that epoch? */
   #wasHanded(device: DeviceId, { issuer, seq }: Issued): boolean {
-    const givers = [
-      ...this.#grants.filter(({ to }) => to === device),
-      ...(this.#shares.get(device) ?? [])
-    ]
+    const givers = this.#handed.get(device) ?? []
     return givers.some((giver) => {
       if (giver.author === issuer) return giver.seq > seq
       const seen = this.#seen.get(giver.author) ?? []
@@ -177,16 +173,22 @@ export class Epochs {
 
   #addGrant(author: DeviceId, seq: number, body: Uint8Array): boolean {
     const grant = decodeGrant(body)
-    this.#grants.push({ author, seq, to: toHex(grant.device.signKey) })
+    this.#noteHanded(grant.device.signKey, author, seq)
     if (!equalBytes(grant.device.signKey, this.#options.device)) return false
     return this.#takeHanded(grant.sealedKeys)
   }
 
   #addShare(author: DeviceId, seq: number, body: Uint8Array): boolean {
     const { device, sealedKeys } = decodeKeyShare(body)
-    const to = toHex(device)
-    this.#shares.set(to, [...(this.#shares.get(to) ?? []), { author, seq }])
+    this.#noteHanded(device, author, seq)
     return equalBytes(device, this.#options.device) && this.#takeHanded(sealedKeys)
+  }
+
+  #noteHanded(device: Uint8Array, author: DeviceId, seq: number): void {
+    const id = toHex(device)
+    const handed = this.#handed.get(id)
+    if (handed === undefined) this.#handed.set(id, [{ author, seq }])
+    else handed.push({ author, seq })
   }
 
   #takeHanded(sealedKeys: Uint8Array): boolean {

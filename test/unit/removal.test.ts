@@ -11,6 +11,7 @@ import {
   spaceOf,
   until,
   waitMs,
+  whenDoc,
   whenPeer,
   whenText,
   type Device
@@ -179,10 +180,7 @@ test('who is let in again brings what had been left out', async () => {
   await space.grant(bob.id, 'writer')
   await whenRole(bob.space, bob, 'writer')
   assert.is(roleOf(space, bob), 'writer')
-  await until(
-    (listener) => space.on('edit', listener),
-    () => bodyOf(note).length === 'offline alice '.length
-  )
+  await whenDoc(note.doc, () => bodyOf(note).length === 'offline alice '.length)
   await whenReads(atBob, bodyOf(note))
   await write(atBob, 'again ')
   await whenReads(note, bodyOf(atBob))
@@ -202,6 +200,23 @@ test('all devices of a person are removed together', async () => {
   )
   await Promise.all([whenRole(phone.space, phone, null), whenRole(laptop.space, laptop, null)])
   await rejects(space.remove({ person: 'nobody' }), 'DEVICE_UNKNOWN')
+})
+
+test('who was let in while another made a new key is handed it', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  await using dave = await device('dave', network)
+  const space = await spaceOf(alice, dave)
+  await joinAs(space, bob, { role: 'admin' })
+  part(network, [alice, dave], [bob, carol])
+  await space.remove(dave.id)
+  await joinAs(bob.space, carol)
+  const note = await space.open('ideas')
+  await write(note, 'under the new key')
+  network.heal()
+  await whenReads(await carol.space.open('ideas'), 'under the new key')
 })
 
 test('a demoted writer reads on and writes no more; promoted again it writes', async () => {
