@@ -1,0 +1,148 @@
+/**
+ * A device in a process of its own, for the stories: `RemoteDevice` is the parent's side, and this file, run as a program,
+ * the device. It does what it is asked, one call after the other, and ends with its parent.
+ */
+import { fork, type ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { hyperswarm } from '../../adapters/hyperswarm.ts'
+import { Skein, type Document, type Space } from '../../lib/index.ts'
+import { deadline, once } from '../events.ts'
+
+const self = fileURLToPath(import.meta.url)
+const callMs = 40_000
+
+interface Start {
+  readonly folder: string
+  readonly name: string
+  readonly person?: string
+  /** Without one it is offline. */
+  readonly bootstrap?: readonly { host: string; port: number }[]
+}
+
+interface State {
+  readonly text: string
+  readonly role: string | null
+  readonly readOnly: boolean
+  readonly excluded: number
+}
+
+type Answer = { id: number } & ({ value: unknown } | { error: string; code: string })
+
+export class RemoteDevice implements AsyncDisposable {
+  readonly #child: ChildProcess
+  #calls = 0
+
+  constructor(start: Start) {
+    this.#child = fork(self, [JSON.stringify(start)], { execArgv: process.execArgv })
+  }
+
+  id(): Promise<string> {
+    return this.#call('id') as Promise<string>
+  }
+
+  join(invite: string): Promise<void> {
+    return this.#call('join', invite) as Promise<void>
+  }
+
+  write(text: string): Promise<void> {
+    return this.#call('write', text) as Promise<void>
+  }
+
+  /** Resolves once the document reads so and the role is that, with what else there is to see. */
+  when(expected: { text?: string; role?: string | null }): Promise<State> {
+    return this.#call('when', expected) as Promise<State>
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null) return
+    const ended = once(
+      (listener: (code: unknown) => void) => {
+        this.#child.on('exit', listener)
+        return () => this.#child.off('exit', listener)
+      },
+      callMs,
+      'the device ends'
+    )
+    this.#child.disconnect()
+    await ended
+  }
+
+  async #call(method: string, argument?: unknown): Promise<unknown> {
+    const id = ++this.#calls
+    const answer = deadline(
+      new Promise<Answer>((resolve, reject) => {
+        const listen = (message: Answer): void => {
+          if (message.id !== id) return
+          this.#child.off('message', listen)
+          resolve(message)
+        }
+        this.#child.on('message', listen)
+        this.#child.once('exit', () => reject(new Error(`The device ended during ${method}`)))
+      }),
+      callMs,
+      `${method} ${JSON.stringify(argument)?.slice(0, 80)}`
+    )
+    this.#child.send({ id, method, argument })
+    const said = await answer
+    if ('error' in said) throw new Error(`${method}: ${said.code} ${said.error}`)
+    return said.value
+  }
+}
+
+async function serve({ folder, name, person, bootstrap }: Start): Promise<void> {
+  const skein = new Skein({
+    storage: folder,
+    name,
+    ...(person === undefined ? {} : { person }),
+    transports: bootstrap === undefined ? [] : [hyperswarm({ bootstrap: [...bootstrap] })]
+  })
+  await skein.ready()
+  const space = (): Space => skein.spaces()[0]!
+  const note = (): Promise<Document> => space().open('ideas')
+  const state = async (): Promise<State> => {
+    let excluded = 0
+    for await (const { edit } of space().excluded()) if (edit !== null) excluded++
+    const { doc, readOnly } = await note()
+    return { text: doc.getText('body').toString(), role: space().role, readOnly, excluded }
+  }
+  const methods: Record<string, (argument: never) => Promise<unknown>> = {
+    id: async () => skein.id,
+    join: async (invite: string) => void (await skein.join(invite)),
+    write: async (text: string) => {
+      const document = await note()
+      const body = document.doc.getText('body')
+      body.insert(body.length, text)
+      await document.saved()
+    },
+    when: async (expected: { text?: string; role?: string | null }) => {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => {
+          space().once('edit', () => resolve())
+          space().once('members', () => resolve())
+          space().once('excluded', () => resolve())
+        })
+        const now = await state()
+        const isRight =
+          (expected.text === undefined || now.text === expected.text) &&
+          (expected.role === undefined || now.role === expected.role)
+        if (isRight) return now
+        // What an event tells of reaches the document a turn later.
+        await changed
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+  }
+  process.on(
+    'message',
+    ({ id, method, argument }: { id: number; method: string; argument: never }) => {
+      methods[method]!(argument).then(
+        (value) => process.send!({ id, value }),
+        (error: Error & { code?: string }) =>
+          process.send!({ id, error: error.message, code: error.code ?? error.name })
+      )
+    }
+  )
+  process.on('disconnect', () => void skein.close().finally(() => process.exit(0)))
+}
+
+if (process.argv[1] === self) await serve(JSON.parse(process.argv[2]!) as Start)
