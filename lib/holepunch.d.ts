@@ -91,7 +91,10 @@ declare module 'hypercore' {
     readonly core: Core
     ready(): Promise<void>
     close(): Promise<void>
-    append(blocks: Uint8Array | Uint8Array[]): Promise<{ length: number; byteLength: number }>
+    append(
+      blocks: Uint8Array | Uint8Array[],
+      options?: { keyPair?: { publicKey: Uint8Array; secretKey: Uint8Array } }
+    ): Promise<{ length: number; byteLength: number }>
     get(index: number, options: { wait: boolean; timeout?: number }): Promise<Uint8Array | null>
     treeHash(length?: number): Promise<Uint8Array>
     /** Verifies and keeps what a proof has; false where the log has changed meanwhile. */

@@ -64,7 +64,7 @@ export class Roles {
     // Without the cut it would have more than it is to get.
     if (standing > wanted) await this.#cut([target], role as CutRole)
     for (const { name } of inForce) await this.#options.append(kinds.lift, encodeLift(name))
-    await this.#give(target.record, role)
+    await this.give(target.record, role)
   }
 
   /** See `Space.remove`. */
@@ -79,7 +79,8 @@ export class Roles {
     await this.#cut(present, 'none')
   }
 
-  async #give(device: DeviceRecord, role: GrantedRole): Promise<void> {
+  /** Gives a role to a device that may not be known here. */
+  async give(device: DeviceRecord, role: GrantedRole): Promise<void> {
     const { control, positionOf, append } = this.#options
     const sealedKeys = control.ring.sealFor(role, device.signKey, device.boxKey)
     const from = positionOf(device.signKey)

@@ -17,7 +17,7 @@ import { LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
 import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
 import { SecretsFile } from './secrets-file.ts'
-import { Space } from './space.ts'
+import { Space, type SpaceContext } from './space.ts'
 import { PeerConnection, preferred } from './sync/connection.ts'
 import { askPairing } from './sync/pairing.ts'
 import type { DeviceKeys, Transport } from './transport.ts'
@@ -25,8 +25,10 @@ import { encodeGenesis, spaceIdOf, type DeviceRecord } from './trust/control.ts'
 import {
   decodePairingAnswer,
   encodePairingRequest,
+  formatRecoveryKey,
   inviteKeysOf,
   parseInvite,
+  parseRecoveryKey,
   type Invite
 } from './trust/invite.ts'
 import { formatIntroduction } from './trust/introduction.ts'
@@ -56,6 +58,12 @@ export interface SkeinOptions {
   readonly passphrase?: string
   /** Clock, chance and storage; default: those of Node or the page. */
   readonly platform?: Platform
+}
+
+export interface CreateSpaceOptions {
+  readonly name: string
+  /** Makes a cold owner above this device. Default: false. */
+  readonly recovery?: boolean
 }
 
 export interface SkeinEvents {
@@ -183,18 +191,46 @@ export class Skein extends Emitter<SkeinEvents> {
     return space
   }
 
-  /** Makes a space, whose first owner is this device. */
-  async createSpace({ name }: { name: string }): Promise<Space> {
+  /**
+   * Makes a space that this device owns. With `recovery` there is an owner above it whose key is on no device:
+   * `Space.recoveryKey`, to be printed; with it any device can take the space back (`recover`), and remove this one.
+   */
+  async createSpace({ name, recovery = false }: CreateSpaceOptions): Promise<Space> {
     if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
       throw new TypeError(`A space's name has 1 to ${maxNameChars} characters`)
     }
     await this.ready()
+    const seed = recovery ? this.#platform.randomBytes(32) : null
     const genesis = encodeGenesis({
       salt: this.#platform.randomBytes(16),
       name,
-      owners: [this.#record()]
+      owners: seed === null ? [this.#record()] : [this.#coldRecord(seed), this.#record()]
     })
-    return this.#add({ spaceKey: this.#platform.randomBytes(32), genesis })
+    const spaceKey = this.#platform.randomBytes(32)
+    const topicSecret = topicSecretOf(spaceKey)
+    const recoveryKey =
+      seed === null ? null : formatRecoveryKey({ space: spaceIdOf(genesis), topicSecret, seed })
+    return this.#add({ spaceKey, genesis }, recoveryKey)
+  }
+
+  /**
+   * Takes a space back with its recovery key: this device becomes an admin of it, by a grant of owner 1, with all that
+   * members can read. Some member must be met; it need not be one that may admit. Not on two devices at a time: both
+   * would write owner 1's log. Fails with `INVITE_INVALID`, `INVITE_UNANSWERED`, `ABORTED`.
+   */
+  async recover(
+    recoveryKey: string,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {}
+  ): Promise<Space> {
+    const key = parseRecoveryKey(recoveryKey)
+    return this.#let(key, options, async (signal) => {
+      const known = this.#spacesById.get(toHex(key.space))
+      if (known !== undefined && !wouldRaise(known.role, 'admin')) return known
+      const space = await this.#pair(key, known, signal)
+      await space.recover(key.seed, this.#record(), signal)
+      await space.whenMember('admin', signal)
+      return space
+    })
   }
 
   /**
@@ -208,8 +244,24 @@ export class Skein extends Emitter<SkeinEvents> {
     text: string,
     options: { timeoutMs?: number; signal?: AbortSignal } = {}
   ): Promise<Space> {
-    const { timeoutMs = joinTimeoutMs, signal } = options
     const invite = parseInvite(text)
+    return this.#let(invite, options, async (signal) => {
+      const known = this.#spacesById.get(toHex(invite.space))
+      const space =
+        known !== undefined && !wouldRaise(known.role, invite.role)
+          ? known
+          : await this.#pair(invite, known, signal)
+      await space.whenMember(invite.role, signal)
+      return space
+    })
+  }
+
+  /** Runs what lets this device into a space, with its deadline, while the space's topic is looked at. */
+  async #let(
+    invite: Invite,
+    { timeoutMs = joinTimeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal },
+    run: (signal: AbortSignal) => Promise<Space>
+  ): Promise<Space> {
     throwIfAborted(signal)
     const patience = new AbortController()
     const abort = (): void =>
@@ -223,13 +275,7 @@ export class Skein extends Emitter<SkeinEvents> {
       cancel = this.#platform.clock.after(timeoutMs, () =>
         patience.abort(this.#unanswered(invite, timeoutMs))
       )
-      const known = this.#spacesById.get(toHex(invite.space))
-      const space =
-        known !== undefined && !wouldRaise(known.role, invite.role)
-          ? known
-          : await this.#pair(invite, known, patience.signal)
-      await space.whenMember(invite.role, patience.signal)
-      return space
+      return await run(patience.signal)
     } finally {
       cancel()
       signal?.removeEventListener('abort', abort)
@@ -374,31 +420,34 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /** Takes a space up that was not here: its keys first, so that whatever happens next finds it again. */
-  #add(secrets: SpaceSecrets): Promise<Space> {
+  #add(secrets: SpaceSecrets, recoveryKey: string | null = null): Promise<Space> {
     const id = toHex(spaceIdOf(secrets.genesis))
     let adding = this.#adding.get(id)
     if (adding === undefined) {
-      adding = this.#takeUp(secrets).finally(() => this.#adding.delete(id))
+      adding = this.#takeUp(secrets, recoveryKey).finally(() => this.#adding.delete(id))
       this.#adding.set(id, adding)
     }
     return adding
   }
 
-  async #takeUp(secrets: SpaceSecrets): Promise<Space> {
+  async #takeUp(secrets: SpaceSecrets, recoveryKey: string | null): Promise<Space> {
     const id = spaceIdOf(secrets.genesis)
     await this.#changeSpaces((spaces) => [
       ...spaces.filter(({ genesis }) => !equalBytes(spaceIdOf(genesis), id)),
       secrets
     ])
-    const space = await this.#openSpace(secrets)
+    const space = await this.#openSpace(secrets, recoveryKey)
     for (const connection of this.#connections.values()) space.connected(connection)
     void this.#joinTopic(space.topic)
     for (const hear of [...this.#hearing]) hear(space)
     return space
   }
 
-  async #openSpace({ spaceKey, genesis }: SpaceSecrets): Promise<Space> {
-    const space = new Space(spaceKey, genesis, spaceIdOf(genesis), {
+  async #openSpace(
+    { spaceKey, genesis }: SpaceSecrets,
+    recoveryKey: string | null = null
+  ): Promise<Space> {
+    const context: SpaceContext = {
       platform: this.#platform,
       storage: this.#storage!,
       store: this.#store,
@@ -407,7 +456,8 @@ export class Skein extends Emitter<SkeinEvents> {
       connections: () => this.#connections.values(),
       reopenStore: () => this.#reopenStore(),
       onLeft: (left) => this.#forget(left)
-    })
+    }
+    const space = new Space(spaceKey, genesis, spaceIdOf(genesis), context, recoveryKey)
     this.#spacesById.set(space.id, space)
     try {
       await space.ready()
@@ -536,6 +586,17 @@ export class Skein extends Emitter<SkeinEvents> {
       for (const connection of this.#connections.values()) look(connection)
     })
     return paired instanceof Space ? paired : (known ?? this.#add(paired))
+  }
+
+  /** The owner whose keys are made of that seed, and on no device. */
+  #coldRecord(seed: Uint8Array): DeviceRecord {
+    return {
+      signKey: signKeysFrom(seed).publicKey,
+      boxKey: boxKeysFrom(seed).publicKey,
+      salt: this.#platform.randomBytes(16),
+      name: 'recovery key',
+      person: this.#secrets.person
+    }
   }
 
   /** How this device introduces itself to a space: with a salt of its own for each. */

@@ -5,7 +5,7 @@
 import { equalBytes, toHex } from './bytes.ts'
 import type { BoxKeys } from './crypto.ts'
 import { SkeinError, storageError } from './errors.ts'
-import { keyIdOf, kinds, type CoreName, type Dep, type LogId } from './log/entry.ts'
+import { keyIdOf, kinds, sealEntry, type CoreName, type Dep, type LogId } from './log/entry.ts'
 import { Feed, type Counts, type Delivered } from './log/feed.ts'
 import type { Health } from './log/health.ts'
 import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
@@ -144,7 +144,8 @@ export class SpaceLogs {
     this.#isSettled = true
     this.trustChanged()
     await this.settled()
-    const owner = control.genesis.owners[0]!
+    // A cold owner may stand before it.
+    const owner = control.genesis.owners.at(-1)!
     const isFounder = equalBytes(owner.signKey, device.publicKey)
     const isNew = this.#own.control.length <= 1
     if (isFounder && isNew && control.contentKey === null && !this.#ownLog.isBehind)
@@ -162,6 +163,20 @@ export class SpaceLogs {
       const message = 'A member’s logs could not be opened'
       this.#options.health.storeFailed('members', storageError(message, cause))
     })
+  }
+
+  /** Adds to the control log of a cold owner, whose keys are at hand, and has it delivered here. */
+  async appendAs(keys: DeviceKeys, kind: number, body: Uint8Array): Promise<void> {
+    const { context, control } = this.#options
+    const { platform, store } = context
+    const log = await store.open(this.#nameOf(keys.publicKey, 'control'), null)
+    const entry = { kind, timeMs: platform.clock.now(), deps: [], body }
+    const blocks = sealEntry(entry, { ...log.name, seq: log.length }, control.ring.spaceKey, (n) =>
+      platform.randomBytes(n)
+    )
+    await log.appendAs(keys, blocks)
+    await store.sync()
+    await this.feed.settled()
   }
 
   /** A control entry as the rules take it: with what it declares to have seen of others' control logs. */

@@ -10,6 +10,7 @@ import { insideOf, type ExportOptions } from './bundle/export.ts'
 import { takeIn, type Imported, type ImportOptions } from './bundle/import.ts'
 import type { Document } from './document.ts'
 import { Documents } from './documents.ts'
+import { boxKeysFrom, signKeysFrom } from './crypto.ts'
 import { SkeinError, throwIfAborted } from './errors.ts'
 import { Emitter } from './events.ts'
 import { entryDetailsOf, type EntryDetails } from './inspect/entry-details.ts'
@@ -33,9 +34,10 @@ import type { PeerConnection } from './sync/connection.ts'
 import { SpaceSync } from './sync/space-sync.ts'
 import type { Presence } from './sync/space-channel.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
-import { encodeLeave, type GrantedRole, type Role } from './trust/control.ts'
+import { encodeLeave, type DeviceRecord, type GrantedRole, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
 import { parseIntroduction } from './trust/introduction.ts'
+import { parseRecoveryKey } from './trust/invite.ts'
 import { KeyRing, topicOf } from './trust/keys.ts'
 import { cutsInForce, mayWrite, wouldRaise, type DeviceId } from './trust/members.ts'
 import { AppEvents } from './views/app-events.ts'
@@ -55,6 +57,11 @@ export interface Member {
   readonly person: string
   readonly isThisDevice: boolean
   readonly isConnected: boolean
+}
+
+export interface AsOwnerOptions {
+  /** What `Space.recoveryKey` was when the space was made. */
+  readonly recoveryKey?: string
 }
 
 export interface SpaceEvents {
@@ -114,10 +121,21 @@ export class Space extends Emitter<SpaceEvents> {
   readonly #documents: Documents
   readonly #health: Health
   #isLeaving = false
+  /** This device holds the key of a cold owner, and is looking for control logs. */
+  #isRecovering = false
+  /** Others that have proven that they hold it. */
+  readonly #recovering = new Set<DeviceId>()
 
   /** @internal Made by `Skein`. */
-  constructor(spaceKey: Uint8Array, genesis: Uint8Array, id: Uint8Array, context: SpaceContext) {
+  constructor(
+    spaceKey: Uint8Array,
+    genesis: Uint8Array,
+    id: Uint8Array,
+    context: SpaceContext,
+    recoveryKey: string | null = null
+  ) {
     super()
+    this.recoveryKey = recoveryKey
     this.id = toHex(id)
     this.#context = context
     this.#genesis = genesis
@@ -172,6 +190,7 @@ export class Space extends Emitter<SpaceEvents> {
         return role !== null && role !== 'mirror'
       },
       newsFor: (device) => this.#newsFor(device),
+      isRecovering: (device) => this.#isRecovering || this.#recovering.has(device),
       isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
       syncStore: () => context.store.sync(),
       onPeers: (added, removed) => this.#peersChanged(added, removed),
@@ -217,21 +236,27 @@ export class Space extends Emitter<SpaceEvents> {
       control: this.#control,
       append: async (kind, body) => void (await this.#logs.ownLog.append('control', kind, body)),
       positionOf: (device) => this.#logs.positionOf(device),
-      onPeerError: (device, error) => this.emit('peer-error', { device, error })
+      onPeerError: (device, error) => this.emit('peer-error', { device, error }),
+      onRecovering: (device) => {
+        this.#recovering.add(device)
+        this.#sync.update()
+      }
     })
-    this.#roles = new Roles({
-      device: this.#me,
-      control: this.#control,
-      feed,
-      randomBytes: (length) => context.platform.randomBytes(length),
-      positionOf: (device) => this.#logs.positionOf(device),
-      append: async (kind, body) => void (await this.#logs.ownLog.append('control', kind, body))
-    })
+    this.#roles = this.#rolesOf(
+      this.#me,
+      async (kind, body) => void (await this.#logs.ownLog.append('control', kind, body))
+    )
     this.#lifecycle = new Lifecycle(
       () => this.#open(),
       () => this.#close()
     )
   }
+
+  /**
+   * The printable key of a cold owner above everyone, of a space that has just been made with `recovery: true`: show it,
+   * have it written down, and keep it off this device. It is nowhere on disk; null once the space is opened again.
+   */
+  readonly recoveryKey: string | null
 
   get name(): string {
     return this.#control.genesis.name
@@ -342,20 +367,22 @@ export class Space extends Emitter<SpaceEvents> {
    * Gives a device that is known here another role, a higher or a lower one; lets one in again that was removed. It has
    * happened once this resolves, and reaches the others as edits do. A device may only be given, and only lose, what is
    * lower than this device's own role, and a cut is only lifted by whoever made it or a higher one. Fails with
-   * `DEVICE_UNKNOWN`, `NOT_ALLOWED`.
+   * `DEVICE_UNKNOWN`, `NOT_ALLOWED`. With the space's recovery key it is done as owner 1, who is above everyone; it must
+   * not be used on two devices at a time.
    */
-  async grant(device: DeviceId, role: GrantedRole): Promise<void> {
+  async grant(device: DeviceId, role: GrantedRole, options: AsOwnerOptions = {}): Promise<void> {
     await this.ready()
-    await this.#roles.grant(device, role)
+    await this.#rolesFor(options).grant(device, role)
   }
 
   /**
    * Removes a device, or all devices of a person: what they write from here on does not count, and new keys are not for
    * them. What has been delivered here stays. Fails with `DEVICE_UNKNOWN`, `NOT_ALLOWED`, and then has removed nobody.
+   * With the recovery key as `grant`.
    */
-  async remove(who: Who): Promise<void> {
+  async remove(who: Who, options: AsOwnerOptions = {}): Promise<void> {
     await this.ready()
-    await this.#roles.remove(who)
+    await this.#rolesFor(options).remove(who)
   }
 
   /**
@@ -584,6 +611,56 @@ export class Space extends Emitter<SpaceEvents> {
       }
       signal.addEventListener('abort', abort, { once: true })
       check()
+    })
+  }
+
+  /**
+   * @internal As owner 1, whose keys are made of the seed: lets this device in as an admin. `record` names it. The control
+   * logs come first, and with them the keys that were sealed to owner 1.
+   */
+  async recover(seed: Uint8Array, record: DeviceRecord, signal: AbortSignal): Promise<void> {
+    this.#isRecovering = true
+    try {
+      this.#sync.update()
+      await this.#sync.whenClaimedIsHere(signal)
+      const { publicKey } = signKeysFrom(seed)
+      this.#control.epochs.adopt(publicKey, boxKeysFrom(seed))
+      const roles = this.#rolesAs(seed)
+      const mine = this.#control.members.get(this.#me)
+      if (mine === undefined) await roles.give(record, 'admin')
+      else if (wouldRaise(mine.role, 'admin')) await roles.grant(this.#me, 'admin')
+    } finally {
+      this.#isRecovering = false
+    }
+    this.#sync.update()
+  }
+
+  #rolesFor({ recoveryKey }: AsOwnerOptions): Roles {
+    if (recoveryKey === undefined) return this.#roles
+    const { space, seed } = parseRecoveryKey(recoveryKey)
+    if (!equalBytes(space, this.#control.ring.space))
+      throw new SkeinError('INVITE_INVALID', 'This is the recovery key of another space')
+    return this.#rolesAs(seed)
+  }
+
+  #rolesAs(seed: Uint8Array): Roles {
+    const keys = signKeysFrom(seed)
+    const owner = this.#control.genesis.owners[0]!
+    if (!equalBytes(owner.signKey, keys.publicKey))
+      throw new SkeinError('INVITE_INVALID', 'This is not the key of the first owner')
+    return this.#rolesOf(toHex(keys.publicKey), (kind, body) =>
+      this.#logs.appendAs(keys, kind, body)
+    )
+  }
+
+  #rolesOf(device: DeviceId, append: (kind: number, body: Uint8Array) => Promise<void>): Roles {
+    return new Roles({
+      device,
+      control: this.#control,
+      feed: this.#logs.feed,
+      randomBytes: (length) => this.#context.platform.randomBytes(length),
+      positionOf: (of) => this.#logs.positionOf(of),
+      append
     })
   }
 

@@ -210,6 +210,19 @@ export class Log extends Emitter<LogEvents> {
     }
   }
 
+  /** Appends to a log whose keys are not this device's but are at hand: a cold owner's. All of it must be here. */
+  async appendAs(keys: DeviceKeys, blocks: Uint8Array[]): Promise<void> {
+    this.#assertAttached()
+    if (this.contiguousLength < this.length) {
+      throw new SkeinError('LOG_BEHIND', `Log ${this.id} is not here as far as it is known to go`)
+    }
+    try {
+      await this.#core.append(blocks, { keyPair: keys })
+    } catch (cause) {
+      throw storageError(`Log ${this.id} could not be written`, cause)
+    }
+  }
+
   /** The first 8 bytes of the tree hash at a length, in hex; null for a length beyond what is here without a gap. */
   async treeHashAt(length: number): Promise<string | null> {
     const known = this.#hashes.get(length)

@@ -51,6 +51,8 @@ export interface AdmissionOptions {
   /** How far a device's logs are known here. */
   readonly positionOf: (device: Uint8Array) => LogPosition
   readonly onPeerError: (device: DeviceId, error: SkeinError) => void
+  /** A device has proven that it holds the key of a cold owner 1. */
+  readonly onRecovering: (device: DeviceId) => void
 }
 
 export class Admission {
@@ -115,6 +117,7 @@ export class Admission {
     const isOver = ({ publicKey }: InviteEntry): number =>
       control.inviteFault(publicKey, now) === null ? 0 : 1
     const invites = control.invites.reverse().sort((a, b) => isOver(a) - isOver(b))
+    this.#offerRecovery(connection, offers)
     for (const invite of invites) {
       const { publicKey, role } = invite
       const key = toHex(publicKey)
@@ -126,6 +129,26 @@ export class Admission {
         this.#answerInTurn(connection, publicKey, request)
       offers.set(key, offerPairing(connection, publicKey, answer))
     }
+  }
+
+  /** To whoever holds the key of a cold owner 1: any member hands the space over for it. */
+  #offerRecovery(connection: PeerConnection, offers: Map<string, Channel>): void {
+    const { control, genesis } = this.#options
+    const { signKey } = control.genesis.owners[0]!
+    const key = toHex(signKey)
+    if (control.genesis.owners.length === 1 || offers.has(key) || this.#role === null) return
+    const answer = (request: Uint8Array): Promise<Uint8Array | null> => {
+      try {
+        this.#openRequest(connection, signKey, request)
+      } catch (cause) {
+        if (!(cause instanceof SkeinError)) throw cause
+        this.#options.onPeerError(connection.device, cause)
+        return Promise.resolve(null)
+      }
+      this.#options.onRecovering(connection.device)
+      return Promise.resolve(encodePairingAnswer({ genesis, spaceKey: control.ring.spaceKey }))
+    }
+    offers.set(key, offerPairing(connection, signKey, answer))
   }
 
   /** After a new invite or a new member. */
@@ -174,14 +197,7 @@ export class Admission {
   ): Promise<PairingAnswer> {
     const { control, genesis, platform } = this.#options
     const { ring } = control
-    const { stream } = connection
-    const record = openPairingRequest(request, ring.space, publicKey, stream.handshakeHash)
-    if (!equalBytes(record.signKey, stream.remotePublicKey)) {
-      throw new SkeinError(
-        'BAD_SEAL',
-        'A device asked to be let in under a key that is not its own'
-      )
-    }
+    const record = this.#openRequest(connection, publicKey, request)
     const handOver = { genesis, spaceKey: ring.spaceKey }
     // Asked again, since the answer was lost on the way: let in already.
     const member = control.members.get(connection.device)
@@ -204,6 +220,19 @@ export class Admission {
     const member = this.#options.control.members.get(toHex(device.signKey))
     if (!wouldRaise(member?.role ?? null, role)) return
     await this.#grant(member?.role != null ? member.record : device, role, new Uint8Array())
+  }
+
+  /** The device that asks, by a proof that holds on this connection. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  #openRequest(
+    { stream }: PeerConnection,
+    publicKey: Uint8Array,
+    request: Uint8Array
+  ): DeviceRecord {
+    const { space } = this.#options.control.ring
+    const record = openPairingRequest(request, space, publicKey, stream.handshakeHash)
+    if (equalBytes(record.signKey, stream.remotePublicKey)) return record
+    const message = 'A device asked to be let in under a key that is not its own'
+    throw new SkeinError('BAD_SEAL', message)
   }
 
   #grant(device: DeviceRecord, role: GrantedRole, invite: Uint8Array): Promise<void> {

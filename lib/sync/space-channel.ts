@@ -49,6 +49,8 @@ export interface SpaceChannelHost {
   readonly isMember: (device: string) => boolean
   /** Of who is no member any more, where the entries stand that say so. */
   readonly newsFor: (device: string) => readonly { readonly log: LogId; readonly length: number }[]
+  /** Does it hold the key of a cold owner, or this device while it looks for members? Then it gets control logs. */
+  readonly isRecovering: (device: string) => boolean
   /** The logs that a member gets and brings. */
   readonly logs: () => readonly Log[]
   readonly holdings: () => Promise<Holding[]>
@@ -73,6 +75,7 @@ export class SpaceChannel {
   #claimed: readonly Holding[] = []
   #isListed = false
   #isTelling = false
+  #hasTold = false
   readonly #unsent: Holding[] = []
   #presenceSecond = 0
   #presenceCount = 0
@@ -116,6 +119,7 @@ export class SpaceChannel {
         this.#dismiss()
       }
       this.#tellOfRemoval()
+      this.#recover()
       this.#attachNewerControl()
       return
     }
@@ -261,6 +265,29 @@ export class SpaceChannel {
     if (!lacksNews) return
     for (const log of this.#host.logs())
       if (log.name.core === 'control') log.replicate(this.connection.mux)
+  }
+
+  #recover(): void {
+    if (!this.#host.isRecovering(this.device)) return
+    const logs = this.#host.logs().filter(({ name }) => name.core === 'control')
+    for (const log of logs) log.replicate(this.connection.mux)
+    if (this.#hasTold) return
+    this.#hasTold = true
+    this.#host.holdings().then(
+      (holdings) => {
+        const isControl = ({ log }: Holding): boolean => logs.some(({ id }) => id === log)
+        this.#channel.send(0, encodeHoldings(holdings.filter(isControl)))
+      },
+      () => {
+        this.#hasTold = false
+        this.#host.retryLater(() => this.update())
+      }
+    )
+  }
+
+  /** What the other side has said that it holds. */
+  get claimed(): readonly Holding[] {
+    return this.#claimed
   }
 
   #attachNewerControl(): void {

@@ -24,6 +24,8 @@ const stallCheckMs = 1_000
 const stuckLooks = 15
 
 const retryMs = 1_000
+/** How often who recovers a space looks whether all control logs are here. */
+const recoveryCheckMs = 100
 
 export interface SpaceSyncOptions {
   readonly clock: Clock
@@ -33,6 +35,7 @@ export interface SpaceSyncOptions {
   readonly mayRead: (device: DeviceId) => boolean
   /** Where it stands that a device was removed. */
   readonly newsFor: SpaceChannelHost['newsFor']
+  readonly isRecovering: SpaceChannelHost['isRecovering']
   readonly isOwn: (log: Log) => boolean
   readonly syncStore: () => Promise<void>
   readonly onPeers: (added: DeviceId[], removed: DeviceId[]) => void
@@ -128,6 +131,7 @@ export class SpaceSync {
       now: () => options.clock.now(),
       isMember: options.isMember,
       newsFor: options.newsFor,
+      isRecovering: options.isRecovering,
       logs: () => options.feed.logs,
       holdings: () => this.holdings.mine(),
       retryLater: (again) => void options.clock.after(retryMs, again),
@@ -149,6 +153,22 @@ export class SpaceSync {
   /** Looks again at who is a member and which logs there are. */
   update(): void {
     for (const channel of this.#channelsByConnection.values()) channel.update()
+  }
+
+  /** Resolves when some device has said what it holds, and all that any has named has been delivered here. */
+  async whenClaimedIsHere(signal: AbortSignal): Promise<void> {
+    const { feed, clock } = this.#options
+    for (;;) {
+      signal.throwIfAborted()
+      const channels = [...this.#channelsByConnection.values()].filter(
+        ({ hasHoldings, claimed }) => hasHoldings && claimed.length > 0
+      )
+      const isHere = channels.every(({ claimed }) =>
+        claimed.every(({ log, length }) => feed.deliveredOf(log) >= length)
+      )
+      if (channels.length > 0 && isHere) return
+      await new Promise<void>((resolve) => void clock.after(recoveryCheckMs, resolve))
+    }
   }
 
   sendPresence(presence: Presence): void {

@@ -84,6 +84,11 @@ export class Epochs {
     return this.#firstHeld([...this.#issued])
   }
 
+  /** Takes the keys that were handed to another device whose box key is at hand: a cold owner. */
+  adopt(device: Uint8Array, box: BoxKeys): void {
+    for (const { epoch } of this.#issued) this.#openEpoch(epoch, device, box)
+  }
+
   /** A new epoch for everyone who may read, except `without`, as an entry's body. */
   make(
     author: DeviceId,
@@ -200,14 +205,19 @@ export class Epochs {
 
   #addEpoch(issuer: DeviceId, seq: number, epoch: Epoch): boolean {
     this.#issued.push({ issuer, seq, epoch, out: null })
-    const { ring, device, box } = this.#options
+    const { device, box } = this.#options
+    this.#openEpoch(epoch, device, box)
+    return true
+  }
+
+  #openEpoch(epoch: Epoch, device: Uint8Array, box: BoxKeys): void {
+    const { ring } = this.#options
     const mine = epoch.sealed.find(({ signKey }) => equalBytes(signKey, device))
-    if (mine === undefined) return true
+    if (mine === undefined) return
     const key = ring.openEpochKey(mine.sealedKey, device, box)
-    if (key === null || !equalBytes(keyIdOf(key), epoch.epochId)) return true
+    if (key === null || !equalBytes(keyIdOf(key), epoch.epochId)) return
     ring.addEpochKey(key)
     for (const earlier of ring.openEarlierKeys(key, epoch.earlierKeys)) ring.addEpochKey(earlier)
-    return true
   }
 }
 

@@ -27,6 +27,7 @@ import {
 } from './control.ts'
 
 const scheme = 'skein:'
+const recoveryScheme = 'skein-recovery:'
 const inviteVersion = 1
 const pairingVersion = 1
 const maxHints = 16
@@ -42,6 +43,9 @@ export interface Invite {
   readonly hints: readonly string[]
 }
 
+/** What a cold owner 1 is made of, and where its space is met. */
+export type RecoveryKey = Pick<Invite, 'space' | 'topicSecret' | 'seed'>
+
 export function formatInvite(invite: Invite): string {
   const encoder = encoding.createEncoder()
   encoding.writeUint8(encoder, inviteVersion)
@@ -55,6 +59,21 @@ export function formatInvite(invite: Invite): string {
   const bytes = encoding.toUint8Array(encoder)
   encoding.writeUint8Array(encoder, checksum(bytes))
   return scheme + toBase64UrlEncoded(encoding.toUint8Array(encoder))
+}
+
+/** A recovery key as text, to be printed: the same as an invite, with the seed of owner 1's keys. */
+export function formatRecoveryKey({ space, topicSecret, seed }: RecoveryKey): string {
+  const none = { role: 'admin', expiresAtMs: 0, hints: [] } as const
+  return recoveryScheme + formatInvite({ space, topicSecret, seed, ...none }).slice(scheme.length)
+}
+
+/** Fails with `INVITE_INVALID`. */
+export function parseRecoveryKey(text: string): Invite {
+  const trimmed = text.trim()
+  if (!trimmed.startsWith(recoveryScheme)) {
+    throw new SkeinError('INVITE_INVALID', `A recovery key begins with "${recoveryScheme}"`)
+  }
+  return parseInvite(scheme + trimmed.slice(recoveryScheme.length))
 }
 
 /** Fails with `INVITE_INVALID`. White space around the text is forgiven. */
