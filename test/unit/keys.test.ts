@@ -90,4 +90,29 @@ test('handed keys open for the device and space they were sealed for, and as wha
   assert.throws(() => ring.openEpochKey(handed, device, box), isBad)
 })
 
+test('sealed keys with any byte changed do not open', () => {
+  const box = boxKeysFrom(bytes(1))
+  const ring = new KeyRing(space, spaceKey)
+  const [key, earlier] = [bytes(0x66), bytes(0x67)]
+  ring.addEpochKey(key)
+  ring.addEpochKey(earlier)
+  const handed = ring.sealFor('writer', device, box.publicKey)
+  const epoch = ring.sealEpochKeyTo(key, device, box.publicKey)
+  const past = ring.sealEarlierKeys(key, (length) => bytes(0x68, length))
+  assert.equal(ring.openEarlierKeys(key, past), [earlier])
+  const changed = (sealed: Uint8Array, at: number): Uint8Array => {
+    const copy = sealed.slice()
+    copy[at]! ^= 1 << (at % 8)
+    return copy
+  }
+  for (let at = 0; at < handed.length; at++)
+    assert.is(openHandedKeys(changed(handed, at), space, device, box), null)
+  for (let at = 0; at < epoch.length; at++)
+    assert.is(ring.openEpochKey(changed(epoch, at), device, box), null)
+  const isBadSeal = (error: { code?: string }): boolean => error.code === 'BAD_SEAL'
+  for (let at = 0; at < past.length; at++)
+    assert.throws(() => ring.openEarlierKeys(key, changed(past, at)), isBadSeal)
+  assert.throws(() => ring.openEarlierKeys(earlier, past), isBadSeal)
+})
+
 test.run()
