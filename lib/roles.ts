@@ -55,16 +55,26 @@ export class Roles {
     if (wanted === target.rank) return
     this.#assertAbove(target.rank, `change the role of ${target.record.name}`)
     this.#assertAbove(wanted, `make anyone ${role}`)
-    if (wanted < target.rank) return this.#cut([target], role as CutRole)
-    const inForce = cutsInForce(target)
-    if (!inForce.every((cut) => this.#mayLift(cut))) {
+    if (wanted < target.rank) return this.#cut([target], cutRoleOf(role))
+    if (!(await this.lift(device, role)))
       throw notAllowed(`A higher one has cut ${target.record.name}, and alone may lift that`)
-    }
-    const standing = rankStandingAt(target.grants, target.leaves, Number.MAX_SAFE_INTEGER)
-    // Without the cut it would have more than it is to get.
-    if (standing > wanted) await this.#cut([target], role as CutRole)
-    for (const { name } of inForce) await this.#options.append(kinds.lift, encodeLift(name))
     await this.give(target.record, role)
+  }
+
+  /**
+   * Ends the cuts that are in force for a device that is let in again with that role; false, and nothing done, where this
+   * device may not.
+   */
+  async lift(device: DeviceId, role: GrantedRole): Promise<boolean> {
+    const target = this.#known(device)
+    const inForce = cutsInForce(target)
+    if (inForce.length === 0) return true
+    if (!inForce.every((cut) => this.#mayLift(cut))) return false
+    const standing = rankStandingAt(target.grants, target.leaves, Number.MAX_SAFE_INTEGER)
+    // Without the cuts it would have more than it is to get.
+    if (standing > rankOfGrant(role)) await this.#cut([target], cutRoleOf(role))
+    for (const { name } of inForce) await this.#options.append(kinds.lift, encodeLift(name))
+    return true
   }
 
   /** See `Space.remove`. */
@@ -149,6 +159,12 @@ export class Roles {
     if (devices.length > 0) return devices
     throw new SkeinError('DEVICE_UNKNOWN', `No device of ${JSON.stringify(person)} is known here`)
   }
+}
+
+/** A cut leaves writer at the most, so an owner is never made an admin. */
+function cutRoleOf(role: GrantedRole): CutRole {
+  if (role === 'admin') throw notAllowed('An owner is made a writer at the most')
+  return role
 }
 
 function orderOf(core: CoreName): number {

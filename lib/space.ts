@@ -237,6 +237,7 @@ export class Space extends Emitter<SpaceEvents> {
       append: async (kind, body) => void (await this.#logs.ownLog.append('control', kind, body)),
       positionOf: (device) => this.#logs.positionOf(device),
       onPeerError: (device, error) => this.emit('peer-error', { device, error }),
+      lift: (device, role) => this.#roles.lift(device, role),
       onRecovering: (device) => {
         this.#recovering.add(device)
         this.#sync.update()

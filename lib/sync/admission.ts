@@ -51,6 +51,8 @@ export interface AdmissionOptions {
   /** How far a device's logs are known here. */
   readonly positionOf: (device: Uint8Array) => LogPosition
   readonly onPeerError: (device: DeviceId, error: SkeinError) => void
+  /** Ends the cuts that are in force for a device; false where this device may not. */
+  readonly lift: (device: DeviceId, role: GrantedRole) => Promise<boolean>
   /** A device has proven that it holds the key of a cold owner 1. */
   readonly onRecovering: (device: DeviceId) => void
 }
@@ -206,6 +208,9 @@ export class Admission {
     if (fault !== null) return { refused: fault }
     const { role } = control.invite(publicKey)!
     if (!wouldRaise(member?.role ?? null, role)) return handOver
+    // Who was removed comes back only by someone who may lift that: another may.
+    if (member !== undefined && !(await this.#options.lift(member.device, role)))
+      throw new SkeinError('NOT_ALLOWED', 'A higher one has removed the device that asks')
     // A member keeps its record: the salt of its client ids stands in it.
     await this.#grant(member?.role != null ? member.record : record, role, publicKey)
     return handOver
@@ -219,6 +224,8 @@ export class Admission {
     }
     const member = this.#options.control.members.get(toHex(device.signKey))
     if (!wouldRaise(member?.role ?? null, role)) return
+    if (member !== undefined && !(await this.#options.lift(member.device, role)))
+      throw new SkeinError('NOT_ALLOWED', 'A higher one has cut this device')
     await this.#grant(member?.role != null ? member.record : device, role, new Uint8Array())
   }
 

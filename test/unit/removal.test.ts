@@ -186,6 +186,26 @@ test('who is let in again brings what had been left out', async () => {
   assert.equal(await excludedAt(space), [])
 })
 
+test('who was removed comes back by a new invite of someone who may undo that, and of nobody else', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob)
+  await joinAs(space, carol, { role: 'admin' })
+  await space.remove(bob.id)
+  await Promise.all([whenRole(bob.space, bob, null), whenRole(carol.space, bob, null)])
+  part(network, [alice], [bob, carol])
+  const vain = bob.skein.join(await carol.space.invite(), { timeoutMs: 1_000 })
+  await rejects(vain, 'INVITE_UNANSWERED')
+  network.heal()
+  await joinAs(space, bob)
+  await whenRole(carol.space, bob, 'writer')
+  const note = await bob.space.open('ideas')
+  await write(note, 'back')
+  await whenReads(await carol.space.open('ideas'), 'back')
+})
+
 test('all devices of a person are removed together', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
@@ -254,6 +274,10 @@ test('nobody changes the role of an equal or a higher one, nor gives what is not
   await whenRole(bob.space, carol, 'writer')
   await bob.space.remove(carol.id)
   await whenRole(space, carol, null)
+  // An admin that was removed and comes back as a writer is one.
+  await joinAs(space, carol)
+  await whenRole(carol.space, carol, 'writer')
+  assert.is(roleOf(space, carol), 'writer')
   // What a higher one has cut, a lower one does not lift.
   await space.grant(carol.id, 'admin')
   await space.remove(carol.id)
