@@ -40,6 +40,15 @@ declare module 'hypercore' {
     readonly channel: { close(): void }
     /** True once a block of this peer could not be written, or was wrong: no more are fetched. */
     paused: boolean
+    readonly removed: boolean
+    /** It is owed a word of how long this core is. */
+    needsSync: boolean
+    /** Sends that, or leaves it owed while a word of the peer is being dealt with. */
+    sendSync(): void
+    /** It has blocks fewer than this core, which is not known to be able to bring it on. */
+    _shouldUpdateCanUpgrade(): boolean
+    /** Looks whether it is, and perhaps tells. Never rejects. */
+    _updateCanUpgradeAndSync(): Promise<void>
   }
   export interface Replicator {
     readonly peers: (Peer & { readonly pushedLength: number; push(index: number): Promise<void> })[]
@@ -105,7 +114,7 @@ declare module 'hypercore' {
       event: 'download',
       listener: (index: number, bytes: number, from: Peer, request: object | null) => void
     ): this
-    on(event: 'peer-remove', listener: (peer: Peer) => void): this
+    on(event: 'peer-add' | 'peer-remove', listener: (peer: Peer) => void): this
     on(event: 'conflict', listener: (length: number, fork: number) => void): this
     on(
       event: 'verification-error',
@@ -225,6 +234,13 @@ declare module 'hypercore/lib/verifier.js' {
     constructor(key: Uint8Array, manifest: Manifest)
     verify(tree: SignedTree, signature: Uint8Array): boolean
     static manifestHash(manifest: Manifest): Uint8Array
+  }
+}
+
+declare module 'hypercore/lib/merkle-tree.js' {
+  import type { Core } from 'hypercore'
+  export const MerkleTree: {
+    upgradeable: (session: { readonly core: Core }, length: number) => Promise<boolean>
   }
 }
 

@@ -29,6 +29,8 @@ export interface MuxChannel {
   /** By both sides. */
   readonly opened: boolean
   readonly closed: boolean
+  /** Of a log's channel, hypercore's peer. */
+  readonly userData: object | null
   readonly messages: { send(bytes: Uint8Array): boolean; onmessage(bytes: Uint8Array): void }[]
 }
 

@@ -62,8 +62,9 @@ export function guardConflicts({ core }: Hypercore): void {
 
 /**
  * Pushes are sent on a guess of what is here, and change what is here while answers are on their way: now and then one
- * does not fit. Hypercore then stops fetching from that peer for good. So a peer is forgiven as long as what it sends
- * fits again before long. Call it once a core.
+ * does not fit. Hypercore then stops fetching from that peer for good, or, where pushes are allowed, goes on without asking
+ * anyone for what did not fit. So a peer is forgiven, and asked again, as long as what it sends fits before long. Call it
+ * once a core.
  */
 export function forgiveMisfits(core: Hypercore): void {
   const misfitsByPeer = new WeakMap<object, number>()
@@ -72,6 +73,9 @@ export function forgiveMisfits(core: Hypercore): void {
     if (error.code !== 'INVALID_OPERATION') return
     const misfits = (misfitsByPeer.get(peer) ?? 0) + 1
     misfitsByPeer.set(peer, misfits)
-    if (misfits <= misfitsForgiven) peer.paused = false
+    if (misfits > misfitsForgiven) return
+    peer.paused = false
+    // What is asked for again now, hypercore takes back together with the request that has gone wrong.
+    void Promise.resolve().then(() => core.core.replicator.updateAll())
   })
 }

@@ -18,6 +18,7 @@ import type { DeviceKeys } from '../transport.ts'
 import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
+import { tellLengths } from './lengths.ts'
 import { allowPush, awaitPushes, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
 import { Receiver, type ReceivedHead } from './receive.ts'
 
@@ -120,6 +121,7 @@ export class Log extends Emitter<LogEvents> {
     guardConflicts(core)
     forgiveMisfits(core)
     awaitPushes(core)
+    tellLengths(core)
     if (this.#keys !== null) holdWrites(core, () => this.#hold)
     this.#core = core
     this.#lengthsBefore = null

@@ -119,6 +119,8 @@ export class SpaceSync {
       void this.holdings.recheck(log)
       this.#gatePush(log)
       this.checkSynced()
+      // Also where nothing is lacking here: what that peer asks for goes unanswered.
+      if (log.isStalled) this.#checkStallSoon()
     })
     this.update()
   }
@@ -277,9 +279,13 @@ export class SpaceSync {
     this.#checkStallSoon()
   }
 
-  /** Hypercore stops fetching from a peer, without a word, when what came could not be written. */
+  /**
+   * Hypercore stops fetching from a peer, and answering it, without a word, when what came could not be written or was
+   * wrong too often.
+   */
   #checkStallSoon(): void {
-    if (this.#cancelStallCheck !== null || this.#isAllHere()) return
+    if (this.#cancelStallCheck !== null) return
+    if (this.#isAllHere() && !this.#options.feed.logs.some((log) => log.isStalled)) return
     this.#cancelStallCheck = this.#options.clock.after(stallCheckMs, () => {
       void this.#checkStall().finally(() => {
         this.#cancelStallCheck = null
@@ -306,9 +312,10 @@ export class SpaceSync {
   }
 
   /**
-   * Where a peer has blocks that do not come, though nothing else is under way either (seen with some hundred devices on
-   * a busy machine: neither side's hypercore knew of the other's lack), what they know of each other is told anew by
-   * a new connection: to one peer at a time.
+   * Where a peer has said to have blocks that do not come, and for so long nothing else has come either, the connection
+   * is begun anew: to one peer at a time. The causes of such a wait that are known are mended where they lie (see
+   * `log/lengths.ts`, `log/push.ts`); this is for those that are not, in hypercore or in a peer. It cannot tell them from
+   * a peer that is slow to the point of sending nothing whole in all that time.
    */
   #letGoWhereStuck(): void {
     const { logs } = this.#options.feed

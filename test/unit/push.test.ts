@@ -8,7 +8,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { device, spaceOf, waitMs, whenPeer, whenSynced, whenText } from '../devices.ts'
-import { allowPush, awaitPushes, guardConflicts, pushBlocks } from '../../lib/log/push.ts'
+import {
+  allowPush,
+  awaitPushes,
+  forgiveMisfits,
+  guardConflicts,
+  pushBlocks
+} from '../../lib/log/push.ts'
 import { deadline, eventually } from '../events.ts'
 
 const test = suite('push')
@@ -22,6 +28,7 @@ interface RawPeer {
   readonly remoteAllowPush: boolean
   readonly remoteLength: number
   push(index: number): Promise<void>
+  _handleRequest(request: { upgrade: { start: number; length: number } }): Promise<void>
 }
 const Raw = Hypercore as unknown as new (folder: string, key?: Uint8Array) => Raw
 
@@ -128,6 +135,38 @@ test('while pushes come nothing is fetched, and one that is lost is fetched afte
   assert.is(copy.contiguousLength, written.length - 1)
   allowPush(copy, false)
   await eventually(() => copy.contiguousLength === written.length)
+  for (const stream of streams) stream.destroy()
+  await written.close()
+  await copy.close()
+  await rm(folder, { recursive: true })
+})
+
+test('an answer that does not fit, though no pushes are taken, is asked for again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'skein-push-'))
+  const written = new Raw(join(folder, 'alice'))
+  await written.ready()
+  const copy = new Raw(join(folder, 'bob'), written.key)
+  await copy.ready()
+  forgiveMisfits(copy)
+  const streams = [written.replicate(true), copy.replicate(false)] as const
+  streams[0].pipe(streams[1]).pipe(streams[0])
+  copy.download({ start: 0, end: -1 })
+  for (let i = 0; i < 3; i++) await written.append(new Uint8Array(1))
+  await eventually(() => copy.contiguousLength === 3)
+  let misfits = 0
+  copy.on('verification-error', () => misfits++)
+  // As if another peer had brought bob on meanwhile.
+  const peer = written.core.replicator.peers[0] as unknown as RawPeer
+  const handle = peer._handleRequest.bind(peer)
+  peer._handleRequest = (request) => {
+    peer._handleRequest = handle
+    request.upgrade.start--
+    request.upgrade.length++
+    return handle(request)
+  }
+  await written.append(new Uint8Array(1))
+  await eventually(() => copy.contiguousLength === 4)
+  assert.is(misfits, 1)
   for (const stream of streams) stream.destroy()
   await written.close()
   await copy.close()
