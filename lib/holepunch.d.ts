@@ -49,14 +49,21 @@ declare module 'hypercore' {
     _shouldUpdateCanUpgrade(): boolean
     /** Looks whether it is, and perhaps tells. Never rejects. */
     _updateCanUpgradeAndSync(): Promise<void>
+    readonly remoteAllowPush: boolean
+    /** What has been sent to it, pushed or as an answer. */
+    pushedLength: number
+    push(index: number): Promise<void>
+    _handleRequest(request: {
+      readonly upgrade?: { readonly start: number; readonly length: number } | null
+    }): Promise<void>
   }
   export interface Replicator {
-    readonly peers: (Peer & { readonly pushedLength: number; push(index: number): Promise<void> })[]
+    readonly peers: Peer[]
     attachTo(mux: unknown): void
     detachFrom(mux: unknown): void
     attached(mux: unknown): boolean
     setAllowPush(allow: boolean): void
-    readonly allowPush: boolean
+    allowPush: boolean
     /** While true nothing is asked for. */
     readonly pushOnly: boolean
     setPushOnly(pushOnly: boolean): void

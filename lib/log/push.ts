@@ -10,20 +10,49 @@
  * carries more than such a proof is not taken for one, whoever sends it.
  */
 import type Hypercore from 'hypercore'
+import type { Peer } from 'hypercore'
 
 const misfitsForgiven = 100
+const guessesAllowed = 4
 
-/** Sends the blocks in [from, to) to every peer that takes pushes and lacks them. */
-export function pushBlocks(core: Hypercore, from: number, to: number): void {
+/** By peer, what it is taken to allow before it says so; see `guessed`. */
+export type Guesses = WeakMap<Peer, { readonly allowing: Peer; left: number }>
+
+/** Sends the blocks in [from, to) to every peer that takes pushes, or with `guesses` may soon, and lacks them. */
+export function pushBlocks(
+  core: Hypercore,
+  from: number,
+  to: number,
+  guesses: Guesses | null = null
+): void {
   for (let index = from; index < to; index++) {
     for (const peer of core.core.replicator.peers) {
       if (Math.max(peer.remoteLength, peer.pushedLength) === 0) continue
       // Hypercore looks into the peer's bitfield alone, which says nothing of what it has said to have from the start.
       if (peer.remoteContiguousLength > index) continue
+      const pushed = guesses === null || peer.remoteAllowPush ? peer : guessed(peer, from, guesses)
       // A peer that goes away meanwhile fetches the block when it comes back.
-      peer.push(index).catch(() => {})
+      pushed?.push(index).catch(() => {})
     }
   }
+}
+
+/**
+ * A peer allows pushes as soon as it has all there is, and its word of that takes one way: an edit meanwhile would take
+ * three. So who has been sent all there was before is taken to allow them. Where it does not, it drops what comes and
+ * fetches it: a few times, then nothing more is guessed. The guess is kept apart from what hypercore knows of the peer,
+ * by which it answers.
+ */
+function guessed(peer: Peer, length: number, guesses: Guesses): Peer | null {
+  let guess = guesses.get(peer)
+  if (guess === undefined) {
+    const allowing = Object.create(peer, { remoteAllowPush: { value: true } }) as Peer
+    guesses.set(peer, (guess = { allowing, left: guessesAllowed }))
+  }
+  const { allowing } = guess
+  if (Math.max(peer.remoteLength, allowing.pushedLength) < length || guess.left === 0) return null
+  guess.left--
+  return allowing
 }
 
 export function allowPush(core: Hypercore, allow: boolean): void {
@@ -77,5 +106,21 @@ export function forgiveMisfits(core: Hypercore): void {
     peer.paused = false
     // What is asked for again now, hypercore takes back together with the request that has gone wrong.
     void Promise.resolve().then(() => core.core.replicator.updateAll())
+  })
+}
+
+/**
+ * A request for what is new tells how much the peer has. Where it allows pushes, hypercore answers for what it has been
+ * sent so far instead, on this connection: of one that has just come, nothing, and such an answer never fits. Call it once
+ * a core.
+ */
+export function heedRequests(core: Hypercore): void {
+  core.on('peer-add', (peer) => {
+    const handle = peer._handleRequest.bind(peer)
+    peer._handleRequest = (request) => {
+      const start = Math.min(request.upgrade?.start ?? 0, core.length)
+      if (start > peer.pushedLength) peer.pushedLength = start
+      return handle(request)
+    }
   })
 }

@@ -19,7 +19,15 @@ import type { KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
 import { tellLengths } from './lengths.ts'
-import { allowPush, awaitPushes, forgiveMisfits, guardConflicts, pushBlocks } from './push.ts'
+import {
+  allowPush,
+  awaitPushes,
+  forgiveMisfits,
+  guardConflicts,
+  heedRequests,
+  pushBlocks,
+  type Guesses
+} from './push.ts'
 import { Receiver, type ReceivedHead } from './receive.ts'
 
 const appendDeadlineMs = 30_000
@@ -96,6 +104,7 @@ export class Log extends Emitter<LogEvents> {
   #hold: Promise<void> | null = null
   #appending = 0
   readonly #hashes = new Map<number, string>()
+  readonly #guesses: Guesses = new WeakMap()
 
   constructor(name: LogName, keys: DeviceKeys | null, clock: Clock) {
     super()
@@ -121,6 +130,7 @@ export class Log extends Emitter<LogEvents> {
     guardConflicts(core)
     forgiveMisfits(core)
     awaitPushes(core)
+    heedRequests(core)
     tellLengths(core)
     if (this.#keys !== null) holdWrites(core, () => this.#hold)
     this.#core = core
@@ -128,7 +138,7 @@ export class Log extends Emitter<LogEvents> {
     let { length } = core
     core.on('append', () => {
       // Not once the append resolves: a write of hints comes before that, and would be waited for.
-      if (this.#appending > 0) pushBlocks(core, length, core.length)
+      if (this.#appending > 0) pushBlocks(core, length, core.length, this.#guesses)
       length = core.length
       // In memory now, and costly to read back: what follows an edit asks for it on both sides.
       this.#remember(core.state.length, core.state.hash())

@@ -13,7 +13,9 @@ import {
   awaitPushes,
   forgiveMisfits,
   guardConflicts,
-  pushBlocks
+  heedRequests,
+  pushBlocks,
+  type Guesses
 } from '../../lib/log/push.ts'
 import { deadline, eventually } from '../events.ts'
 
@@ -194,6 +196,82 @@ test('who got pushes and was away fetches what came meanwhile, also from another
   await deadline(note.saved({ peers: 1 }), waitMs, 'bob has it')
   network.heal()
   await whenText(copy.doc, 'abcde')
+})
+
+// After a reconnect
+
+interface Copies {
+  readonly written: Raw
+  readonly copy: Raw
+  /** Of the copy, as its author sees it. */
+  readonly peer: RawPeer
+}
+
+/** A log of three blocks and a copy of it, connected anew. */
+async function withCopies(use: (copies: Copies) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'skein-push-'))
+  const written = new Raw(join(folder, 'alice'))
+  await written.ready()
+  const copy = new Raw(join(folder, 'bob'), written.key)
+  await copy.ready()
+  for (const core of [written, copy]) heedRequests(core)
+  copy.download({ start: 0, end: -1 })
+  const connect = (): Duplex[] => {
+    const streams = [written.replicate(true), copy.replicate(false)] as const
+    streams[0].pipe(streams[1]).pipe(streams[0])
+    for (const stream of streams) stream.on('error', () => {})
+    return [...streams]
+  }
+  const first = connect()
+  await written.append([new Uint8Array(1), new Uint8Array(1), new Uint8Array(1)])
+  await eventually(() => copy.contiguousLength === 3)
+  for (const stream of first) stream.destroy()
+  await eventually(() => written.peers.length + copy.peers.length === 0)
+  const streams = connect()
+  await eventually(() => [written, copy].every((core) => core.peers[0]?.remoteLength === 3))
+  await use({ written, copy, peer: written.core.replicator.peers[0]! as unknown as RawPeer })
+  for (const stream of streams) stream.destroy()
+  await written.close()
+  await copy.close()
+  await rm(folder, { recursive: true })
+}
+
+test('what is asked for after a reconnect by a peer that allows pushes fits', async () => {
+  await withCopies(async ({ written, copy, peer }) => {
+    let misfits = 0
+    copy.on('verification-error', () => misfits++)
+    copy.core.replicator.setAllowPush(true)
+    await eventually(() => peer.remoteAllowPush)
+    await written.append(new Uint8Array(1))
+    await eventually(() => copy.contiguousLength === 4)
+    assert.is(misfits, 0)
+  })
+})
+
+test('who has all there is gets the next block before its word that it takes pushes has come', async () => {
+  await withCopies(async ({ written, copy, peer }) => {
+    copy.core.replicator.allowPush = true // Without a word.
+    copy.core.replicator.setPushOnly(true) // It asks for nothing.
+    assert.is(peer.remoteAllowPush, false)
+    await written.append(new Uint8Array(1))
+    pushBlocks(written, 3, 4, new WeakMap())
+    await eventually(() => copy.contiguousLength === 4)
+  })
+})
+
+test('who turns out to take no pushes is soon sent none, and fetches', async () => {
+  await withCopies(async ({ written, copy }) => {
+    const guesses: Guesses = new WeakMap()
+    let sent = 0
+    written.on('upload', () => sent++)
+    for (let length = 4; length <= 13; length++) {
+      await written.append(new Uint8Array(1))
+      pushBlocks(written, length - 1, length, guesses)
+      await eventually(() => copy.contiguousLength === length)
+      await eventually(() => written.peers[0]!.remoteLength === length)
+    }
+    assert.ok(sent > 10 && sent <= 14, `${sent} blocks were sent for 10`)
+  })
 })
 
 // False forks
