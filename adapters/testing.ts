@@ -266,7 +266,7 @@ class Device {
   }
 
   join(topic: Uint8Array): Promise<void> {
-    return this.transport.join(topic)
+    return this.transport.join(topic, { name: digest(topic, 1), key: digest(topic, 2) })
   }
 
   leave(topic: Uint8Array): Promise<void> {
@@ -427,6 +427,13 @@ function deviceKeys(): DeviceKeys {
   const [publicKey, secretKey] = [new Uint8Array(32), new Uint8Array(64)]
   sodium.crypto_sign_seed_keypair(publicKey, secretKey, randomBytes(32))
   return { publicKey, secretKey }
+}
+
+/** Stands for what the library derives from a space's secret: the same for the same topic. */
+function digest(topic: Uint8Array, use: number): Uint8Array {
+  const out = new Uint8Array(32)
+  sodium.crypto_generichash(out, Uint8Array.of(...topic, use))
+  return out
 }
 
 function randomBytes(length: number): Uint8Array {

@@ -18,6 +18,7 @@ const replacements: Readonly<Record<string, string>> = {
   'rocksdb-native': own('rocks.ts'),
   'which-runtime': own('shims/which-runtime.ts'),
   'device-file': own('shims/none.ts'),
+  ws: own('shims/ws.ts'),
   fs: own('shims/none.ts'),
   path: own('shims/path.ts'),
   events: join(project, 'node_modules/events/events.js')

@@ -45,6 +45,14 @@ export {
   type Storage,
   type StorageImage
 } from './platform.ts'
-export { type Connection, type DeviceKeys, type SecureStream, type Transport } from './transport.ts'
+export {
+  type Connection,
+  type DeviceKeys,
+  type Rendezvous,
+  type SecureStream,
+  type Transport
+} from './transport.ts'
 export { secureStream, type ByteStream, type SecureStreamOptions } from './secure-stream.ts'
+export { MessageStream, type MessageMedium, type MessageStreamOptions } from './message-stream.ts'
+export { MeetingPoint, type MeetingPointOptions } from './meeting-point.ts'
 export { Emitter } from './events.ts'

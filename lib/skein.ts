@@ -32,7 +32,7 @@ import {
   type Invite
 } from './trust/invite.ts'
 import { formatIntroduction } from './trust/introduction.ts'
-import { topicOf, topicSecretOf } from './trust/keys.ts'
+import { rendezvousOf, topicOf, topicSecretOf } from './trust/keys.ts'
 import { wouldRaise, type DeviceId } from './trust/members.ts'
 
 /** What keeps one space from opening, and not the device. */
@@ -376,7 +376,7 @@ export class Skein extends Emitter<SkeinEvents> {
       await transport.open(this.#device)
     }
     // Looking for peers goes on by itself: being ready does not wait for the network.
-    for (const space of this.#spacesById.values()) void this.#joinTopic(space.topic)
+    for (const space of this.#spacesById.values()) void this.#joinTopic(space.topicSecret)
   }
 
   async #close(): Promise<void> {
@@ -438,7 +438,7 @@ export class Skein extends Emitter<SkeinEvents> {
     ])
     const space = await this.#openSpace(secrets, recoveryKey)
     for (const connection of this.#connections.values()) space.connected(connection)
-    void this.#joinTopic(space.topic)
+    void this.#joinTopic(space.topicSecret)
     for (const hear of [...this.#hearing]) hear(space)
     return space
   }
@@ -495,10 +495,12 @@ export class Skein extends Emitter<SkeinEvents> {
     }
   }
 
-  async #joinTopic(topic: Uint8Array): Promise<void> {
+  async #joinTopic(topicSecret: Uint8Array): Promise<void> {
+    const topic = topicOf(topicSecret)
+    const rendezvous = rendezvousOf(topicSecret)
     for (const transport of this.#options.transports ?? []) {
       try {
-        await transport.join(topic)
+        await transport.join(topic, rendezvous)
       } catch (cause) {
         if (this.#lifecycle.isClosing) return
         const message = `${transport.name} could not look for peers`
@@ -542,7 +544,7 @@ export class Skein extends Emitter<SkeinEvents> {
   async #pair(invite: Invite, known: Space | undefined, signal: AbortSignal): Promise<Space> {
     if (signal.aborted) throw signal.reason
     const invitePublicKey = inviteKeysOf(invite).publicKey
-    void this.#joinTopic(topicOf(invite.topicSecret))
+    void this.#joinTopic(invite.topicSecret)
     const paired = await new Promise<SpaceSecrets | Space>((resolve, reject) => {
       const channels: { close(): void }[] = []
       const done = (): void => {

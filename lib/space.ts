@@ -286,7 +286,12 @@ export class Space extends Emitter<SpaceEvents> {
 
   /** @internal The topic that transports announce. */
   get topic(): Uint8Array {
-    return topicOf(this.#control.ring.topicSecret)
+    return topicOf(this.topicSecret)
+  }
+
+  /** @internal What those who look for the space find it by. */
+  get topicSecret(): Uint8Array {
+    return this.#control.ring.topicSecret
   }
 
   /** Members that are connected, by their keys in hex. */

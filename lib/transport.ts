@@ -32,6 +32,17 @@ export interface Connection {
   readonly stream: SecureStream
 }
 
+/**
+ * How devices in a topic find each other through a helper that must not learn what they exchange: known to those who may
+ * look for the space, and to no one who only knows the topic.
+ */
+export interface Rendezvous {
+  /** 32 bytes that name the place to meet. */
+  readonly name: Uint8Array
+  /** 32 bytes that seal what is said there. */
+  readonly key: Uint8Array
+}
+
 export interface Transport {
   /** Names the transport in events, and ranks it where two connect the same pair: see `transportRank`. */
   readonly name: string
@@ -40,9 +51,9 @@ export interface Transport {
   /**
    * Looks for other devices in the topic (32 bytes that say nothing about the space) and lets itself be found, until
    * `leave` or `close`. Resolves when the search is under way. A connection that is lost is dialled again, with
-   * back-off, while both are in a common topic.
+   * back-off, while both are in a common topic. Only transports that are introduced by others need `rendezvous`.
    */
-  join(topic: Uint8Array): Promise<void>
+  join(topic: Uint8Array, rendezvous?: Rendezvous): Promise<void>
   /** Ends the search. Connections that are open stay open. */
   leave(topic: Uint8Array): Promise<void>
   /** Closes every connection. */

@@ -2,12 +2,12 @@
  * The transports of a home, which it starts only when a command asks for them: reading a document needs no network, and
  * a process that began with that may be asked to sync by another.
  */
-import { Emitter, type Connection, type DeviceKeys, type Transport } from 'skein'
+import { Emitter, type Connection, type DeviceKeys, type Rendezvous, type Transport } from 'skein'
 
 export class SleepingTransport extends Emitter<{ connection: Connection }> implements Transport {
   readonly name: string
   readonly #make: () => Promise<Transport>
-  readonly #topics = new Map<string, Uint8Array>()
+  readonly #topics = new Map<string, readonly [Uint8Array, Rendezvous | undefined]>()
   #device: DeviceKeys | null = null
   #waking: Promise<Transport> | null = null
   #isClosed = false
@@ -39,9 +39,9 @@ export class SleepingTransport extends Emitter<{ connection: Connection }> imple
     return Promise.resolve()
   }
 
-  async join(topic: Uint8Array): Promise<void> {
-    this.#topics.set(topic.join(), topic)
-    await (await this.#waking)?.join(topic)
+  async join(topic: Uint8Array, rendezvous?: Rendezvous): Promise<void> {
+    this.#topics.set(topic.join(), [topic, rendezvous])
+    await (await this.#waking)?.join(topic, rendezvous)
   }
 
   async leave(topic: Uint8Array): Promise<void> {
@@ -65,8 +65,8 @@ export class SleepingTransport extends Emitter<{ connection: Connection }> imple
       return transport
     }
     // Nobody waits for the search itself: it goes on by itself.
-    for (const topic of this.#topics.values()) {
-      transport.join(topic).catch((error: unknown) => this.#failed(error))
+    for (const [topic, rendezvous] of this.#topics.values()) {
+      transport.join(topic, rendezvous).catch((error: unknown) => this.#failed(error))
     }
     return transport
   }

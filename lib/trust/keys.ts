@@ -18,6 +18,7 @@ import {
 } from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 import { keyIdOf } from '../log/entry.ts'
+import type { Rendezvous } from '../transport.ts'
 import type { GrantedRole } from './control.ts'
 
 const maxEpochs = 10_000
@@ -139,6 +140,14 @@ export function topicSecretOf(spaceKey: Uint8Array): Uint8Array {
 /** The 32 bytes that transports announce: they say nothing about the space. */
 export function topicOf(topicSecret: Uint8Array): Uint8Array {
   return keyedHash(topicSecret, 'skein/topic')
+}
+
+/** What those who look for the space, and nobody who only sees its topic, meet by through a helper. */
+export function rendezvousOf(topicSecret: Uint8Array): Rendezvous {
+  return {
+    name: keyedHash(topicSecret, 'skein/rendezvous'),
+    key: keyedHash(topicSecret, 'skein/rendezvous-key')
+  }
 }
 
 /** Names the space's channel on one connection: outsiders cannot even ask whether the space is here. */

@@ -14,6 +14,7 @@ import {
   documentIdOf,
   KeyRing,
   openHandedKeys,
+  rendezvousOf,
   spaceChannelId,
   topicOf,
   topicSecretOf
@@ -40,6 +41,8 @@ const vectors: Record<string, string> = {
   'Yjs client id': String(clientIdOf(space, device, salt, 7)),
   'topic secret': toHex(topicSecretOf(spaceKey)),
   topic: toHex(topicOf(spaceKey)),
+  'room for introductions': toHex(rendezvousOf(spaceKey).name),
+  'key that seals introductions': toHex(rendezvousOf(spaceKey).key),
   'id of a space’s channel': toHex(spaceChannelId(spaceKey, handshake)),
   'name of a cut': cutNameOf(toHex(device), 7, new TextEncoder().encode('notes')),
   'id of a pairing channel': toHex(pairingChannelId(device, handshake))
