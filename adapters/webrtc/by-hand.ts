@@ -141,7 +141,7 @@ function encodeLine(kind: number, sdp: string): string {
 }
 
 /** The SDP that says the same. Fails with `BAD_ENCODING`. */
-export function descriptionOf(text: string, wanted: number): RtcDescription {
+function descriptionOf(text: string, wanted: number): RtcDescription {
   const what = wanted === kinds.call ? 'introduction' : 'answer to an introduction'
   try {
     const line = text.trim()

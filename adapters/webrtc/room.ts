@@ -49,6 +49,8 @@ export class Room implements SealedRoom {
   readonly #doc = new Y.Doc()
   readonly #repeating: ReturnType<typeof setInterval>
   readonly #provider: WebrtcProvider
+  /** Those whose channel is not open yet. */
+  readonly #opening = new Set<SimplePeer>()
   #room: YRoom | null = null
   #waitMs = firstWaitMs
   #timer: ReturnType<typeof setTimeout> | null = null
@@ -86,7 +88,7 @@ export class Room implements SealedRoom {
     this.#announce()
   }
 
-  /** Ends the search. Connections go on. */
+  /** Ends the search. Connections that are open go on. */
   close(): void {
     this.#isClosed = true
     clearInterval(this.#repeating)
@@ -94,8 +96,9 @@ export class Room implements SealedRoom {
     for (const conn of this.#options.signalling) {
       conn.send({ type: 'unsubscribe', topics: [this.alias] })
     }
-    // The room would end those that it has.
+    // The room would end those too whose channels are open.
     this.#room?.webrtcConns.clear()
+    for (const peer of this.#opening) peer.destroy()
     this.#doc.destroy()
   }
 
@@ -157,8 +160,10 @@ export class Room implements SealedRoom {
     const { stream, opened } = openChannel(connection, () => peer.destroy())
     peer.on('close', () => stream.ended())
     const timer = setTimeout(() => peer.destroy(), openingMs)
+    this.#opening.add(peer)
     void opened.then((isOpen) => {
       clearTimeout(timer)
+      this.#opening.delete(peer)
       if (isOpen) this.#options.onStream(stream, peer.initiator)
     })
   }

@@ -72,11 +72,20 @@ export interface Home {
   /** Looks for other devices from now on, until the process ends. Without it, everything stays on this device. */
   online(): Promise<void>
   readonly isOnline: boolean
+  /** Listens for devices that dial this one, and introduces browsers, until it is closed. One at a time. */
+  listen(options: { port: number; host: string }): Promise<Served>
   /** Opens a document; `release` closes it once nobody else who is served has it open. */
   document(
     space: Space,
     name: string
   ): Promise<{ document: Document; release: () => Promise<void> }>
+}
+
+/** A port that is listened on. */
+export interface Served {
+  readonly url: string
+  readonly port: number
+  close(): Promise<void>
 }
 
 interface Specification<Args extends unknown[], Options extends OptionValues> {

@@ -63,6 +63,12 @@ export const commands: readonly CommandEntry[] = [
   ),
   entry(
     groups.replication,
+    'serve',
+    'let browsers reach this device, and each other',
+    () => import('./commands/serve.ts')
+  ),
+  entry(
+    groups.replication,
     'dht',
     'run a node of a private DHT',
     () => import('./commands/dht.ts')
@@ -89,6 +95,7 @@ export const commands: readonly CommandEntry[] = [
   ),
   entry(groups.inside, 'import', 'take such a file in', () => import('./commands/import.ts')),
   entry('', 'verify-open', '', () => import('./commands/verify-open.ts')),
+  entry('', 'serve-home', '', () => import('./commands/serve-home.ts')),
   entry('', 'device', '', () => import('./commands/device.ts'))
 ]
 

@@ -32,3 +32,14 @@ export class Failure extends Error {
     this.advice = options.advice
   }
 }
+
+/** What was called has failed, and has said so. */
+export class Told extends Error {
+  override readonly name = 'Told'
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super(`A called command ended with ${exitCode}`)
+    this.exitCode = exitCode
+  }
+}

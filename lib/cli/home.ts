@@ -7,7 +7,8 @@
  */
 import { existsSync } from 'node:fs'
 import { Skein, SkeinError, type Document, type Space } from 'skein'
-import type { Home } from './command.ts'
+import type { ListenOptions, WebSocketPort } from 'skein/adapters/websocket'
+import type { Home, Served } from './command.ts'
 import { exitCodes, Failure } from './exit.ts'
 import { SleepingTransport } from './network.ts'
 import { deviceFolder, type Settings } from './settings.ts'
@@ -25,6 +26,8 @@ export class OpenHome {
   readonly bootstrap: readonly string[] | null
   readonly brokenSpaces: BrokenSpace[] = []
   readonly #transport: SleepingTransport
+  readonly #served: SleepingTransport
+  #port: WebSocketPort | null = null
   readonly #openings = new Map<string, { document: Promise<Document>; users: number }>()
 
   constructor(settings: Settings) {
@@ -41,11 +44,15 @@ export class OpenHome {
       const { hyperswarm } = await import('skein/adapters/hyperswarm')
       return hyperswarm(bootstrap === null ? {} : { bootstrap })
     })
+    this.#served = new SleepingTransport('websocket', async () => {
+      const { websocket } = await import('skein/adapters/websocket')
+      return websocket({ port: this.#port! })
+    })
     this.skein = new Skein({
       storage: deviceFolder(home),
       ...(name === null ? {} : { name }),
       ...(person === null ? {} : { person }),
-      transports: [this.#transport]
+      transports: [this.#transport, this.#served]
     })
     this.skein.on('space-failed', (broken) => this.brokenSpaces.push(broken))
   }
@@ -67,6 +74,28 @@ export class OpenHome {
     return this.#transport.wake()
   }
 
+  /** Listens for devices that dial, until the port that it gives is closed. One at a time. */
+  async listen(options: ListenOptions): Promise<Served> {
+    if (this.#port !== null) {
+      throw new Failure(`This device listens already, at ${this.#port.url}`, {
+        advice: 'Stop that `skein serve` first.'
+      })
+    }
+    const { listen } = await import('skein/adapters/websocket')
+    const port = await listen(options)
+    this.#port = port
+    await this.#served.wake()
+    return {
+      url: port.url,
+      port: port.port,
+      close: async () => {
+        await this.#served.sleep()
+        await port.close()
+        this.#port = null
+      }
+    }
+  }
+
   /** As one command sees it: with the space that is meant there where none is named. */
   seenBy({ space: configured }: Settings): Home {
     const isOnline = (): boolean => this.isOnline
@@ -77,6 +106,7 @@ export class OpenHome {
         return isOnline()
       },
       online: () => this.online(),
+      listen: (options) => this.listen(options),
       space: (wanted) => this.#space(wanted ?? configured ?? undefined),
       document: (space, name) => this.#document(space, name)
     }

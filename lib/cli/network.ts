@@ -49,10 +49,16 @@ export class SleepingTransport extends Emitter<{ connection: Connection }> imple
     await (await this.#waking)?.leave(topic)
   }
 
+  /** Ends what `wake` began; it may be woken again. */
+  async sleep(): Promise<void> {
+    const waking = this.#waking
+    this.#waking = null
+    await (await waking?.catch(() => null))?.close() // Whoever woke it has been told.
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
-    const transport = await this.#waking?.catch(() => null) // Whoever woke it has been told.
-    await transport?.close()
+    await this.sleep()
   }
 
   async #start(): Promise<Transport> {

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { OptionValues } from '@commander-js/extra-typings'
 import type { CommandModule, Context, Home } from './command.ts'
-import { exitCodes } from './exit.ts'
+import { exitCodes, Told } from './exit.ts'
 import { isSkeinError, report } from './failure.ts'
 import { Output } from './output.ts'
 import type { Settings } from './settings.ts'
@@ -50,7 +50,8 @@ export async function run(options: RunOptions): Promise<number> {
     out.live(null)
     const isAbort =
       isSkeinError(error, 'ABORTED') || (error instanceof Error && error.name === 'AbortError')
-    if (signal.aborted && (isAbort || error === signal.reason)) exitCode = exitCodes.interrupted
+    if (error instanceof Told) exitCode = error.exitCode
+    else if (signal.aborted && (isAbort || error === signal.reason)) exitCode = exitCodes.interrupted
     else exitCode = report(error, out, debug)
   }
   out.live(null)

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { OptionValues } from '@commander-js/extra-typings'
 import type { CommandModule } from './command.ts'
-import { exitCodes, Failure } from './exit.ts'
+import { exitCodes, Failure, Told } from './exit.ts'
 import { loadCommand } from './commands.ts'
 import { isSkeinError } from './failure.ts'
 import { runAsGuest } from './guest.ts'
@@ -54,17 +54,6 @@ export function runCommand(session: Session, call: Call): Promise<number> {
     return answer
   }
   return run({ module, args, options, settings, terminal, cwd, signal, home: null, call: toHome })
-}
-
-/** What was called has failed, and has said so. */
-export class Told extends Error {
-  override readonly name = 'Told'
-  readonly exitCode: number
-
-  constructor(exitCode: number) {
-    super(`A called command ended with ${exitCode}`)
-    this.exitCode = exitCode
-  }
 }
 
 async function runWithHome(
