@@ -51,7 +51,8 @@ export async function run(options: RunOptions): Promise<number> {
     const isAbort =
       isSkeinError(error, 'ABORTED') || (error instanceof Error && error.name === 'AbortError')
     if (error instanceof Told) exitCode = error.exitCode
-    else if (signal.aborted && (isAbort || error === signal.reason)) exitCode = exitCodes.interrupted
+    else if (signal.aborted && (isAbort || error === signal.reason))
+      exitCode = exitCodes.interrupted
     else exitCode = report(error, out, debug)
   }
   out.live(null)
