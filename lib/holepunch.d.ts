@@ -397,6 +397,12 @@ declare module 'hyperdht' {
     })
     static bootstrapper(port: number, host: string, options?: { host?: string }): DHT
     readonly nodes: { readonly length: number }
+    /** As the nodes see this one; null, and port 0, where they do not agree. */
+    readonly host: string | null
+    readonly port: number
+    readonly firewalled: boolean
+    readonly randomized: boolean
+    ping(node: { host: string; port: number }): Promise<unknown>
     readonly io: { readonly networkInterfaces: { destroy(): void } }
     bind(): Promise<void>
     ready(): Promise<void>

@@ -1,7 +1,13 @@
 /** The public face of Skein. */
 export { Skein, type CreateSpaceOptions, type SkeinEvents, type SkeinOptions } from './skein.ts'
 export { type Who } from './roles.ts'
-export { type AsOwnerOptions, type Member, type Space, type SpaceEvents } from './space.ts'
+export {
+  type AsOwnerOptions,
+  type Member,
+  type Space,
+  type SpaceEvents
+} from './space.ts'
+export { type Replica } from './sync/replicas.ts'
 export { type InviteOptions } from './sync/admission.ts'
 export { type Document } from './document.ts'
 export {

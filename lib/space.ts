@@ -31,6 +31,7 @@ import { logIdOf, type Log } from './log/store.ts'
 import { Roles, type Who } from './roles.ts'
 import { SpaceLogs, type LogsContext } from './space-logs.ts'
 import type { PeerConnection } from './sync/connection.ts'
+import { Replicas, type Replica } from './sync/replicas.ts'
 import { SpaceSync } from './sync/space-sync.ts'
 import type { Presence } from './sync/space-channel.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
@@ -114,6 +115,7 @@ export class Space extends Emitter<SpaceEvents> {
   readonly #logs: SpaceLogs
   readonly #events: AppEvents
   readonly #sync: SpaceSync
+  readonly #replicas: Replicas
   readonly #admission: Admission
   readonly #roles: Roles
   readonly #lifecycle: Lifecycle
@@ -180,6 +182,11 @@ export class Space extends Emitter<SpaceEvents> {
     const { feed } = this.#logs
     this.#events = new AppEvents({ views: this.#views, readBack: (ref) => feed.readBack(ref) })
     this.#events.on('filed', ({ entry }) => this.emit('entry', { entry }))
+    this.#replicas = new Replicas({
+      clock: context.platform.clock,
+      space: id,
+      database: () => context.store.database
+    })
     this.#sync = new SpaceSync({
       clock: context.platform.clock,
       spaceKey,
@@ -202,6 +209,7 @@ export class Space extends Emitter<SpaceEvents> {
         this.emit('holdings', {})
         for (const document of this.#documents.open) document.safetyChanged()
       },
+      onHeard: (device, holdings) => this.#replicas.heard(device, holdings),
       onPresence: (device, presence) => this.#receivePresence(device, presence),
       presenceIn: (document) => this.#documents.presenceIn(document),
       onLook: (device, look) => this.#documents.receiveLook(device, look),
@@ -309,6 +317,17 @@ export class Space extends Emitter<SpaceEvents> {
     return [...this.#logs.feed.waiting.values()].reduce((sum, count) => sum + count, 0)
   }
 
+  /** How many entries connected members hold that are not here yet; one above some 60 kB counts as several. */
+  get missing(): number {
+    return this.#sync.missing
+  }
+
+  /** How many entries, and bytes of them, have come from others since the space was opened here. */
+  get received(): { readonly entries: number; readonly bytes: number } {
+    const { blocks, bytes } = this.#sync.received
+    return { entries: blocks, bytes }
+  }
+
   /** Bytes in the logs of all members, as far as they are here. */
   get logBytes(): number {
     return this.#logs.feed.logs.reduce((sum, log) => sum + log.byteLength, 0)
@@ -346,6 +365,34 @@ export class Space extends Emitter<SpaceEvents> {
         isThisDevice: member.device === this.#me,
         isConnected: connected.has(member.device)
       }))
+  }
+
+  /**
+   * What every other member holds of this space, and what it has that is not here, as far as it has said: also of those
+   * that are not connected now. `holdings` tells of changes. `Document.safety` says it of one document.
+   */
+  replicas(): Replica[] {
+    const { logs } = this.#logs.feed
+    const { own } = this.#logs
+    return this.members()
+      .filter(({ isThisDevice }) => !isThisDevice)
+      .map(({ device, isConnected }) => {
+        const { asOfMs, lengths } = this.#replicas.of(device)
+        let lacks = 0
+        let lacksOfMine = 0
+        let isAhead = 0
+        for (const log of logs) {
+          const length = lengths.get(log.id) ?? 0
+          const lacking = Math.max(0, log.contiguousLength - length)
+          lacks += lacking
+          if (log === own.control || log === own.content) lacksOfMine += lacking
+        }
+        for (const [id, length] of lengths) {
+          isAhead += Math.max(0, length - (this.#logs.feed.log(id)?.contiguousLength ?? 0))
+        }
+        const transport = this.#sync.transportOf(device)
+        return { device, isConnected, transport, asOfMs, lacks, lacksOfMine, isAhead }
+      })
   }
 
   /** The names of the documents that have content. */
@@ -593,6 +640,7 @@ export class Space extends Emitter<SpaceEvents> {
     }
     await this.close()
     await this.#views.clear()
+    await this.#replicas.clear()
     // The outbox goes last: what it holds must be in the store durably, and the space forgotten, before.
     await this.#context.store.sync()
     await this.#context.onLeft(this)
@@ -679,6 +727,7 @@ export class Space extends Emitter<SpaceEvents> {
 
   async #open(): Promise<void> {
     await this.#openViews()
+    await this.#replicas.ready()
     await this.#logs.open()
   }
 
@@ -708,9 +757,11 @@ export class Space extends Emitter<SpaceEvents> {
     await attempt(() => this.#logs.closeOwn())
     this.#admission.stop()
     this.#sync.stop()
+    this.#replicas.stop()
     this.#logs.feed.stop()
     await attempt(() => this.#logs.followed())
     await attempt(() => this.#views.flush())
+    await attempt(() => this.#replicas.flush())
     for (const log of this.#logs.feed.logs) await attempt(() => this.#context.store.closeLog(log))
     if (failures.length > 0) throw failures[0]
   }

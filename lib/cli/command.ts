@@ -38,7 +38,7 @@
  * `out.style` has the colours (picocolors' functions; plain text where colours are off), `out.columns` the width.
  */
 import type { Command, OptionValues } from '@commander-js/extra-typings'
-import type { Document, Skein, Space } from 'skein'
+import type { Document, Skein, SkeinError, Space } from 'skein'
 import type { Output } from './output.ts'
 import type { Settings } from './settings.ts'
 
@@ -54,8 +54,26 @@ export interface Context {
   readonly signal: AbortSignal
   /** A path as the user means it: relative to the folder where the command was typed. */
   readonly path: (path: string) => string
-  /** Runs another command's work with the home, and gives what it returned through `out.answer`. */
+}
+
+/** A command as the overview has it. */
+export interface CommandEntry {
+  readonly name: string
+  readonly group: string
+  /** What it does, in one line of the overview; empty for one that only other commands call. */
+  readonly summary: string
+  readonly load: () => Promise<{ readonly default: CommandModule }>
+}
+
+/** For a command without a home. */
+export interface LocalContext extends Context {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Every command that there is. */
+  readonly commands: readonly CommandEntry[]
+  /** Runs another command, with the home, and gives what it `out.answer`ed; one that fails has said so itself. */
   readonly call: (command: string, args: unknown[], options?: OptionValues) => Promise<unknown>
+  /** While the work goes on, Ctrl-C is for another program that has the terminal: an editor. */
+  readonly undisturbed: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 export interface HomeContext extends Context {
@@ -74,6 +92,10 @@ export interface Home {
   readonly isOnline: boolean
   /** Listens for devices that dial this one, and introduces browsers, until it is closed. One at a time. */
   listen(options: { port: number; host: string }): Promise<Served>
+  /** The private DHT that it uses; null: the public one. */
+  readonly bootstrap: readonly string[] | null
+  /** Spaces that are on the disk and could not be opened. */
+  readonly broken: readonly { readonly space: string; readonly error: SkeinError }[]
   /** Opens a document; `release` closes it once nobody else who is served has it open. */
   document(
     space: Space,
@@ -106,7 +128,7 @@ export interface LocalSpecification<
   Args extends unknown[],
   Options extends OptionValues
 > extends Specification<Args, Options> {
-  readonly run: (context: Context, args: Args, options: Options) => Promise<number | void>
+  readonly run: (context: LocalContext, args: Args, options: Options) => Promise<number | void>
 }
 
 /** A command as the frame holds it: its arguments and options have come through `setUp`'s parser, or as JSON. */
@@ -125,7 +147,7 @@ export type CommandModule = {
   | {
       readonly needsHome: false
       readonly run: (
-        context: Context,
+        context: LocalContext,
         args: unknown[],
         options: OptionValues
       ) => Promise<number | void>

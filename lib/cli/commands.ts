@@ -2,21 +2,14 @@
  * Every command: what the overview says of it, and how to load it. A command's own file says the rest. The order here
  * is that of the overview.
  */
-import type { CommandModule } from './command.ts'
+import type { CommandEntry, CommandModule } from './command.ts'
 
-interface CommandEntry {
-  readonly name: string
-  readonly group: string
-  /** What it does, in one line of the overview; empty for one that only other commands call. */
-  readonly summary: string
-  readonly load: () => Promise<{ readonly default: CommandModule }>
-}
-
-const groups = {
+export const groups = {
   spaces: 'Spaces and devices:',
   documents: 'Documents:',
   replication: 'Replication:',
-  inside: 'Looking inside:'
+  inside: 'Looking inside:',
+  more: 'More:'
 } as const
 
 export const commands: readonly CommandEntry[] = [
@@ -37,6 +30,13 @@ export const commands: readonly CommandEntry[] = [
   ),
   entry(groups.spaces, 'members', 'list who is in a space', () => import('./commands/members.ts')),
   entry(
+    groups.spaces,
+    'id',
+    'print this device’s introduction, for a bundle',
+    () => import('./commands/id.ts')
+  ),
+  entry(groups.spaces, 'leave', 'leave a space', () => import('./commands/leave.ts')),
+  entry(
     groups.documents,
     'documents',
     'list the documents of a space',
@@ -51,6 +51,24 @@ export const commands: readonly CommandEntry[] = [
   ),
   entry(
     groups.documents,
+    'append',
+    'add standard input to a document',
+    () => import('./commands/append.ts')
+  ),
+  entry(
+    groups.documents,
+    'edit',
+    'open a document in your editor',
+    () => import('./commands/edit.ts')
+  ),
+  entry(
+    groups.documents,
+    'watch',
+    'print changes as they come',
+    () => import('./commands/watch.ts')
+  ),
+  entry(
+    groups.documents,
     'folder',
     'keep a folder of text files in step with a space',
     () => import('./commands/folder.ts')
@@ -61,6 +79,7 @@ export const commands: readonly CommandEntry[] = [
     'exchange with other devices',
     () => import('./commands/sync.ts')
   ),
+  entry(groups.replication, 'status', 'show who has what', () => import('./commands/status.ts')),
   entry(
     groups.replication,
     'serve',
@@ -72,12 +91,6 @@ export const commands: readonly CommandEntry[] = [
     'dht',
     'run a node of a private DHT',
     () => import('./commands/dht.ts')
-  ),
-  entry(
-    groups.spaces,
-    'id',
-    'print this device’s introduction, for a bundle',
-    () => import('./commands/id.ts')
   ),
   entry(groups.inside, 'log', 'what happened, entry by entry', () => import('./commands/log.ts')),
   entry(groups.inside, 'show', 'one entry in full', () => import('./commands/show.ts')),
@@ -94,9 +107,27 @@ export const commands: readonly CommandEntry[] = [
     () => import('./commands/export.ts')
   ),
   entry(groups.inside, 'import', 'take such a file in', () => import('./commands/import.ts')),
+  entry(
+    groups.more,
+    'doctor',
+    'find out what does not work, and why',
+    () => import('./commands/doctor.ts')
+  ),
+  entry(
+    groups.more,
+    'completion',
+    'print a completion script for a shell',
+    () => import('./commands/completion.ts')
+  ),
+  // Called by others alone.
   entry('', 'verify-open', '', () => import('./commands/verify-open.ts')),
   entry('', 'serve-home', '', () => import('./commands/serve-home.ts')),
-  entry('', 'device', '', () => import('./commands/device.ts'))
+  entry('', 'device', '', () => import('./commands/device.ts')),
+  entry('', 'text', '', () => import('./commands/text.ts')),
+  entry('', 'rewrite', '', () => import('./commands/rewrite.ts')),
+  entry('', 'health', '', () => import('./commands/health.ts')),
+  entry('', 'names', '', () => import('./commands/names.ts')),
+  entry('', 'complete', '', () => import('./commands/complete.ts'))
 ]
 
 /** Fails with a `TypeError` for a name that is none. */

@@ -8,8 +8,8 @@ export type Outcome =
   | { readonly exit: number }
   /** The holder ends: begin anew. */
   | { readonly handover: true }
-  /** The holder is gone without a word. */
-  | { readonly lost: true }
+  /** The holder is gone without a word; had the run begun? */
+  | { readonly lost: true; readonly hasBegun: boolean }
 
 /** Fails with a `Failure` when the holder is of another version. */
 export async function runAsGuest(
@@ -23,10 +23,12 @@ export async function runAsGuest(
   signal.addEventListener('abort', interrupt)
   send<ToHolder>(socket, { run: asked })
   if (signal.aborted) interrupt()
+  let hasBegun = false
   let input: AsyncIterator<Uint8Array> | null = null
   try {
     for await (const message of messages<FromHolder>(socket)) {
-      if ('write' in message) {
+      if ('begun' in message) hasBegun = true
+      else if ('write' in message) {
         void terminal
           .write(message.write, message.data)
           .then(() => send<ToHolder>(socket, { room: true }))
@@ -46,7 +48,7 @@ export async function runAsGuest(
         })
       } else return message
     }
-    return { lost: true }
+    return { lost: true, hasBegun }
   } finally {
     terminal.live('')
     signal.removeEventListener('abort', interrupt)

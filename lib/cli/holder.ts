@@ -95,8 +95,10 @@ export class Holder {
       const message = `The home is held by skein ${this.#version} (process ${process.pid}), and this is ${asked.version}`
       return end(socket, { refused: message })
     }
-    if (this.#isClosing) return end(socket, { handover: true })
     const module = await loadCommand(asked.command)
+    // From here to the entry below in one turn: who is told that it has begun is waited for at closing.
+    if (this.#isClosing) return end(socket, { handover: true })
+    send<FromHolder>(socket, { begun: true })
     guest.traits = asked.traits
     const running = this.#run(socket, guest, asked, module)
     const entry: Guest = {

@@ -14,17 +14,11 @@ import { SleepingTransport } from './network.ts'
 import { deviceFolder, type Settings } from './settings.ts'
 import { shortId } from './words.ts'
 
-/** A space that is on the disk and could not be opened. */
-export interface BrokenSpace {
-  readonly space: string
-  readonly error: SkeinError
-}
-
 export class OpenHome {
   readonly path: string
   readonly skein: Skein
   readonly bootstrap: readonly string[] | null
-  readonly brokenSpaces: BrokenSpace[] = []
+  readonly broken: { space: string; error: SkeinError }[] = []
   readonly #transport: SleepingTransport
   readonly #served: SleepingTransport
   #port: WebSocketPort | null = null
@@ -54,7 +48,7 @@ export class OpenHome {
       ...(person === null ? {} : { person }),
       transports: [this.#transport, this.#served]
     })
-    this.skein.on('space-failed', (broken) => this.brokenSpaces.push(broken))
+    this.skein.on('space-failed', (broken) => this.broken.push(broken))
   }
 
   get isOnline(): boolean {
@@ -102,6 +96,8 @@ export class OpenHome {
     return {
       path: this.path,
       skein: this.skein,
+      bootstrap: this.bootstrap,
+      broken: this.broken,
       get isOnline() {
         return isOnline()
       },
@@ -128,7 +124,7 @@ export class OpenHome {
     const meant = named.length > 0 ? named : spaces.filter(({ id }) => isBeginning(wanted, id))
     if (meant.length === 1) return meant[0]!
     if (meant.length > 1) throw ambiguous(`More than one space is meant by "${wanted}"`, meant)
-    const broken = this.brokenSpaces.find(({ space }) => isBeginning(wanted, space))
+    const broken = this.broken.find(({ space }) => isBeginning(wanted, space))
     if (broken !== undefined) throw broken.error
     throw new SkeinError('SPACE_UNKNOWN', `No space "${wanted}" on this device`)
   }

@@ -4,6 +4,7 @@ import { runProgram } from './program.ts'
 
 const interrupting = new AbortController()
 let signalCode = 0
+let undisturbed = 0
 
 for (const [name, code] of [
   ['SIGINT', 130],
@@ -11,6 +12,7 @@ for (const [name, code] of [
   ['SIGHUP', 129]
 ] as const) {
   process.on(name, () => {
+    if (name === 'SIGINT' && undisturbed > 0) return
     // Twice: the user does not want to wait. What was acknowledged is on the disk.
     if (signalCode !== 0) process.exit(code)
     signalCode = code
@@ -24,5 +26,18 @@ process.stdout.on('error', () => {
   interrupting.abort()
 })
 
-const exitCode = await runProgram(process.argv.slice(2), process, interrupting.signal)
+const { stdin, stdout, stderr, env } = process
+const user = {
+  ...{ stdin, stdout, stderr, env },
+  cwd: () => process.cwd(),
+  async undisturbed<T>(work: () => Promise<T>): Promise<T> {
+    undisturbed++
+    try {
+      return await work()
+    } finally {
+      undisturbed--
+    }
+  }
+}
+const exitCode = await runProgram(process.argv.slice(2), user, interrupting.signal)
 process.exit(signalCode === 0 ? exitCode : signalCode)

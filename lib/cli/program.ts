@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, Option } from 'commander'
 import type { Command as TypedCommand } from '@commander-js/extra-typings'
 import { exitCodes, Told } from './exit.ts'
-import { commands, loadCommand } from './commands.ts'
+import { commands, groups, loadCommand } from './commands.ts'
 import { report } from './failure.ts'
 import { Output } from './output.ts'
 import { runCommand } from './session.ts'
@@ -40,7 +40,16 @@ export async function runProgram(
     try {
       const module = await loadCommand(name)
       const reload = (): Settings => settingsOf(flags, user.env)
-      const session = { settings: reload(), reload, terminal, version, cwd: user.cwd(), signal }
+      const session = {
+        settings: reload(),
+        reload,
+        terminal,
+        version,
+        cwd: user.cwd(),
+        env: user.env,
+        undisturbed: user.undisturbed,
+        signal
+      }
       const { processedArgs: args } = command
       exitCode = await runCommand(session, { command: name, module, args, options: command.opts() })
     } catch (error) {
@@ -72,7 +81,12 @@ function makeProgram(
     .description(description)
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help for a command or topic')
+    .addHelpCommand(
+      new Command('help')
+        .argument('[command]')
+        .description('show help for a command or topic')
+        .helpGroup(groups.more)
+    )
     .addHelpText('after', epilogue)
     .showHelpAfterError('(add --help for what may be given)')
     .configureHelp({

@@ -1,7 +1,7 @@
 /** One run of one command, wherever it happens: what it is given, how its end becomes an exit code. */
 import { resolve } from 'node:path'
 import type { OptionValues } from '@commander-js/extra-typings'
-import type { CommandModule, Context, Home } from './command.ts'
+import type { CommandModule, Context, Home, LocalContext } from './command.ts'
 import { exitCodes, Told } from './exit.ts'
 import { isSkeinError, report } from './failure.ts'
 import { Output } from './output.ts'
@@ -22,12 +22,13 @@ export interface RunOptions {
   /** Given when the command needs it. */
   readonly home: Home | null
   readonly answer?: (value: unknown) => void
-  readonly call?: Context['call']
+  /** What a command without a home has besides. */
+  readonly local?: Pick<LocalContext, 'env' | 'call' | 'commands' | 'undisturbed'>
 }
 
 /** Runs it to its end, reports a failure, and gives the exit code. Never fails itself. */
 export async function run(options: RunOptions): Promise<number> {
-  const { module, settings, terminal, cwd, signal, home, answer, call = noCall } = options
+  const { module, settings, terminal, cwd, signal, home, answer, local } = options
   const { json, quiet, debug } = settings
   const out = new Output(terminal, { json, quiet, ...(answer === undefined ? {} : { answer }) })
   const context: Context = {
@@ -35,15 +36,18 @@ export async function run(options: RunOptions): Promise<number> {
     out,
     input: terminal.input,
     signal,
-    path: (path) => resolve(cwd, path),
-    call
+    path: (path) => resolve(cwd, path)
   }
   let exitCode: number
   try {
     let result: number | void
-    if (!module.needsHome) result = await module.run(context, options.args, options.options)
-    else if (home === null) throw new TypeError('A command with a home was run without one')
-    else result = await module.run({ ...context, home }, options.args, options.options)
+    if (module.needsHome) {
+      if (home === null) throw new TypeError('A command with a home was run without one')
+      result = await module.run({ ...context, home }, options.args, options.options)
+    } else {
+      if (local === undefined) throw new TypeError('A command without a home was run with one')
+      result = await module.run({ ...context, ...local }, options.args, options.options)
+    }
     exitCode = result ?? exitCodes.done
     if (signal.aborted && exitCode === exitCodes.done) exitCode = exitCodes.interrupted
   } catch (error) {
@@ -58,8 +62,4 @@ export async function run(options: RunOptions): Promise<number> {
   out.live(null)
   await out.drained()
   return exitCode
-}
-
-function noCall(): Promise<never> {
-  return Promise.reject(new TypeError('Only a command without a home calls another'))
 }

@@ -6,12 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { OptionValues } from '@commander-js/extra-typings'
 import type { CommandModule } from './command.ts'
 import { exitCodes, Failure, Told } from './exit.ts'
-import { loadCommand } from './commands.ts'
+import { commands, loadCommand } from './commands.ts'
 import { isSkeinError } from './failure.ts'
 import { runAsGuest } from './guest.ts'
 import { run } from './run.ts'
 import type { Settings } from './settings.ts'
-import type { Terminal } from './terminal.ts'
+import type { Terminal, UserProcess } from './terminal.ts'
 import { knock, socketPath } from './wire.ts'
 
 const retryMs = 50
@@ -25,6 +25,8 @@ export interface Session {
   readonly terminal: Terminal
   readonly version: string
   readonly cwd: string
+  readonly env: UserProcess['env']
+  readonly undisturbed: UserProcess['undisturbed']
   /** Ctrl-C. */
   readonly signal: AbortSignal
 }
@@ -53,7 +55,9 @@ export function runCommand(session: Session, call: Call): Promise<number> {
     if (exitCode !== exitCodes.done) throw new Told(exitCode)
     return answer
   }
-  return run({ module, args, options, settings, terminal, cwd, signal, home: null, call: toHome })
+  const { env, undisturbed } = session
+  const local = { env, undisturbed, commands, call: toHome }
+  return run({ module, args, options, settings, terminal, cwd, signal, home: null, local })
 }
 
 async function runWithHome(
@@ -75,7 +79,7 @@ async function runWithHome(
       const outcome = await runAsGuest(socket, asked, terminal, signal, answer)
       if ('exit' in outcome) return outcome.exit
       if (signal.aborted) return exitCodes.interrupted
-      if ('lost' in outcome && !module.restarts) {
+      if ('lost' in outcome && outcome.hasBegun && !module.restarts) {
         throw new Failure('The process that holds the home ended before this was done', {
           advice: 'Look what is there before you repeat it: it may have been done, or not.'
         })

@@ -32,6 +32,8 @@ export interface UserProcess {
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
   cwd(): string
+  /** Heeds no Ctrl-C while the work goes on. */
+  readonly undisturbed: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 export interface OutputStream extends Writable {

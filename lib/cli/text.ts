@@ -4,9 +4,9 @@
  */
 import * as Y from 'yjs'
 import { exitCodes, Failure } from './exit.ts'
+import { defaultRoot } from './text-help.ts'
 
-const defaultRoot = 'body'
-export const rootHelp = `name of the text in the document (default: "${defaultRoot}", or the only one)`
+export { rootHelp } from './text-help.ts'
 
 type SharedType = Y.Doc['share'] extends Map<string, infer Type> ? Type : never
 
@@ -41,6 +41,13 @@ export function render(doc: Y.Doc, root?: string): string {
   if (kind === 'map') return JSON.stringify(doc.getMap(name).toJSON(), null, 2)
   if (kind === 'array') return JSON.stringify(doc.getArray(name).toJSON(), null, 2)
   return doc.getText(name).toString()
+}
+
+/** All that a document holds, for people to look at; the name of each part stands before it where there are several. */
+export function renderAll(doc: Y.Doc): string {
+  const roots = rootsOf(doc)
+  if (roots.length < 2) return render(doc)
+  return roots.map(({ name }) => `${name}: ${render(doc, name)}`).join('\n')
 }
 
 const kindNames = { xml: 'XML', map: 'a map', array: 'a list' } as const

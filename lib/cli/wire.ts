@@ -3,8 +3,9 @@
  * this user can knock. One connection carries one run of one command, as MessagePack values:
  *
  *     to the holder                                            from the holder
- *     { run: { version, command, args, options, … } } first    { write: 'out' | 'error', data }   then it awaits { room }
- *     { room }     what was written has been taken             { live: text }
+ *     { run: { version, command, args, options, … } } first    { begun }   before that, nothing has been done
+ *     { room }     what was written has been taken             { write: 'out' | 'error', data }   then it awaits { room }
+ *                                                              { live: text }
  *     { data } | { end }   of standard input, when pulled      { pull }   wants more of standard input
  *     { interrupt }        Ctrl-C                              { answer: value }
  *                                                              { exit: code } | { handover } | { refused: message }  last
@@ -41,6 +42,7 @@ export type ToHolder =
   | { readonly interrupt: true }
 
 export type FromHolder =
+  | { readonly begun: true }
   | { readonly write: 'out' | 'error'; readonly data: Uint8Array }
   | { readonly live: string }
   | { readonly pull: true }

@@ -61,3 +61,22 @@ export function counted(number: number, one: string, many = `${one}s`): string {
 export function shortId(id: string): string {
   return id.slice(0, 8)
 }
+
+/** '14:05:09' by this machine's clock. */
+export function timeOfDay(atMs: number): string {
+  return new Date(atMs).toLocaleTimeString('en-GB')
+}
+
+/** 'just now', '3 minutes ago'. */
+export function ago(atMs: number, nowMs = Date.now()): string {
+  const passed = nowMs - atMs
+  return passed < 5_000 ? 'just now' : `${span(passed)} ago`
+}
+
+/** 'a', 'a and b', 'a, b and 3 more'. */
+export function listed(names: readonly string[], most = 3): string {
+  if (names.length > most)
+    return `${names.slice(0, most).join(', ')} and ${names.length - most} more`
+  const last = names.at(-1) ?? ''
+  return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`
+}

@@ -46,7 +46,7 @@ export interface LogEvents {
   /** There are blocks that were not there before, or the log was opened again. */
   progress: object
   /** A block came from a peer. */
-  downloaded: { index: number }
+  downloaded: { index: number; bytes: number }
   /** A peer has another block at a place that we have: the log has two versions. */
   conflict: { length: number }
 }
@@ -144,8 +144,8 @@ export class Log extends Emitter<LogEvents> {
       this.#remember(core.state.length, core.state.hash())
       this.emit('progress', {})
     })
-    core.on('download', (index) => {
-      this.emit('downloaded', { index })
+    core.on('download', (index, bytes) => {
+      this.emit('downloaded', { index, bytes })
       this.emit('progress', {})
     })
     core.on('conflict', (length) => this.emit('conflict', { length }))

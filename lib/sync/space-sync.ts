@@ -41,6 +41,8 @@ export interface SpaceSyncOptions {
   readonly onPeers: (added: DeviceId[], removed: DeviceId[]) => void
   readonly onSynced: (synced: boolean) => void
   readonly onHoldings: () => void
+  /** A device says what it holds, some of it or all. */
+  readonly onHeard: (device: DeviceId, holdings: readonly Holding[]) => void
   readonly onPresence: (device: DeviceId, presence: Presence) => void
   readonly presenceIn: (document: string) => Presence | null
   readonly onLook: (device: DeviceId, look: DocumentLook) => void
@@ -60,6 +62,7 @@ export class SpaceSync {
   readonly #pushed = new Set<Log>()
   readonly #told = new Set<SpaceChannel>()
   readonly #fetched = new Set<Log>()
+  readonly #received = { blocks: 0, bytes: 0 }
   #synced = false
   #isChecking = false
   #isStoreFailing = false
@@ -95,6 +98,26 @@ export class SpaceSync {
     return [...new Set([...this.#told].map((channel) => channel.device))]
   }
 
+  /** The transport that connects a member, or null. */
+  transportOf(device: DeviceId): string | null {
+    const channel = [...this.#told].find((told) => told.device === device)
+    return channel?.connection.transport ?? null
+  }
+
+  /** Of the logs, what has come from others since the space was opened. */
+  get received(): { readonly blocks: number; readonly bytes: number } {
+    return { ...this.#received }
+  }
+
+  /** How many blocks connected members hold that are not here. */
+  get missing(): number {
+    let missing = 0
+    for (const [id, length] of this.#claimed) {
+      missing += Math.max(0, length - (this.#options.feed.log(id)?.contiguousLength ?? 0))
+    }
+    return missing
+  }
+
   /** Everything that the connected members hold has been delivered. */
   get synced(): boolean {
     return this.#synced
@@ -102,6 +125,10 @@ export class SpaceSync {
 
   /** Takes a log up that is in the feed now. */
   watch(log: Log): void {
+    log.on('downloaded', ({ bytes }) => {
+      this.#received.blocks++
+      this.#received.bytes += bytes
+    })
     if (this.#options.isOwn(log)) log.on('downloaded', () => this.#fetched.add(log))
     else {
       log.download()
@@ -274,6 +301,7 @@ export class SpaceSync {
     // The first message tells that this peer is not waited for any more, which concerns every log.
     const named = holdings.flatMap(({ log }) => feed.log(log) ?? [])
     for (const log of isFirst ? feed.logs : named) this.#gatePush(log)
+    this.#options.onHeard(channel.device, holdings)
     void this.holdings.receive(channel.device, holdings)
     this.checkSynced()
     this.#checkStallSoon()

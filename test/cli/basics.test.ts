@@ -2,6 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runDht } from '../../adapters/dht.ts'
+import { commands } from '../../lib/cli/commands.ts'
 import { Folder, skein } from './skein.ts'
 
 const test = suite('skein')
@@ -48,6 +49,19 @@ test('what is wrong is told with what to do next, and by the exit code', async (
   for (const { stderr } of [none, wrong, unknown]) assert.not.match(stderr, /^\s+at /m)
 })
 
+test('every command has help with examples', async () => {
+  const overview = (await skein(['--help'])).stdout
+  for (const { name, summary } of commands) {
+    if (summary === '') continue
+    assert.match(overview, new RegExp(`^  ${name} `, 'm'))
+    const { code, stdout } = await skein([name, '--help'])
+    assert.is(code, 0, name)
+    assert.match(stdout, 'Examples:', name)
+  }
+  assert.match((await skein(['help', 'exit-codes'])).stdout, '130  interrupted')
+  assert.match((await skein(['help', 'configuration'])).stdout, 'SKEIN_HOME')
+})
+
 test('two devices meet: one invites, the other joins and reads', async () => {
   await using folder = await Folder.make()
   const dht = await runDht()
@@ -60,11 +74,11 @@ test('two devices meet: one invites, the other joins and reads', async () => {
     await alice.run(['write', 'ideas'], 'Hello')
     await bob.run(['init', '--name', 'phone'])
     await using sync = alice.start(['sync'])
-    await sync.says('Notes')
+    await sync.says('Keeping in step')
     const link = (await alice.run(['invite'])).trim()
     assert.match(await bob.run(['join', link]), 'Joined the space Notes')
     await using bobs = bob.start(['sync'])
-    await bobs.says('Notes')
+    await bobs.says('Keeping in step')
     await until(async () => (await bob.run(['documents'])) === 'ideas\n')
     assert.is(await bob.run(['cat', 'ideas']), 'Hello')
     // Both homes are in use, and their commands go through who uses them.

@@ -129,7 +129,7 @@ function startHere(args: readonly string[], options: SkeinOptions): Started {
   const stderr = new PassThrough()
   const interrupting = new AbortController()
   const env = { PATH: process.env['PATH'], NO_COLOR: '1', ...options.env }
-  const user = { stdin, stdout, stderr, env, cwd: () => options.cwd ?? tmpdir() }
+  const user = { stdin, stdout, stderr, env, cwd: () => options.cwd ?? tmpdir(), undisturbed }
   const code = runProgram(args, user, interrupting.signal).then(async (exitCode) => {
     const read = [stdout, stderr].map((stream) => new Promise((done) => stream.once('end', done)))
     stdout.end()
@@ -142,6 +142,10 @@ function startHere(args: readonly string[], options: SkeinOptions): Started {
     stdin.destroy()
   }
   return { stdin, stdout, stderr, code, kill }
+}
+
+function undisturbed<T>(work: () => Promise<T>): Promise<T> {
+  return work()
 }
 
 function startProcess(

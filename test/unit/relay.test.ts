@@ -17,7 +17,7 @@ class FakeLog extends Emitter<LogEvents> {
     for (let index = from; index < to; index++) this.pushed.push(index)
   }
   came(index: number): void {
-    this.emit('downloaded', { index })
+    this.emit('downloaded', { index, bytes: 1 })
   }
 }
 

@@ -1,0 +1,114 @@
+/** What happens while spaces are synced, as lines that stay: who came and went, who changed what. */
+import type { DeviceId, Space } from 'skein'
+import type { Output } from './output.ts'
+import { counted, listed, timeOfDay } from './words.ts'
+
+/** What comes in this time is told of together. */
+const gatherMs = 1_000
+
+interface Changes {
+  readonly space: Space
+  readonly documentsByDevice: Map<DeviceId, Set<string>>
+  edits: number
+}
+
+export class SyncNews {
+  readonly #out: Output
+  readonly #stops: (() => void)[] = []
+  readonly #changesBySpace = new Map<string, Changes>()
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(out: Output) {
+    this.#out = out
+  }
+
+  follow(space: Space): void {
+    const own = space.members().find(({ isThisDevice }) => isThisDevice)?.device
+    this.#stops.push(
+      space.on('peers', ({ added, removed }) => {
+        for (const device of added) this.#peer(space, device, true)
+        for (const device of removed) this.#peer(space, device, false)
+      }),
+      space.on('edit', ({ name, device }) => {
+        if (device !== own) this.#edited(space, name, device)
+      }),
+      space.on('fork', ({ device }) => {
+        this.#out.warn(
+          `${space.name}: two versions of the log of ${nameOf(space, device)} were seen`
+        )
+      }),
+      space.on('storage', ({ error }) => {
+        if (error !== null) this.#out.warn(`${space.name}: ${error.message} (${error.code})`)
+        else this.#out.note(`${space.name}: the storage works again`)
+      })
+    )
+    for (const device of space.peers) this.#peer(space, device, true)
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  /** Tells what it has gathered. */
+  flush(): void {
+    for (const { space, documentsByDevice, edits } of this.#changesBySpace.values()) {
+      for (const [device, documents] of documentsByDevice) {
+        const names = [...documents]
+        const value = {
+          event: 'changed',
+          space: space.id,
+          by: { device, name: nameOf(space, device) },
+          documents: names,
+          edits
+        }
+        this.#out.emit(value, () => {
+          const { style } = this.#out
+          const many =
+            names.length > 3 ? ` ${style.dim(`(${counted(names.length, 'document')})`)}` : ''
+          return this.#line(space, `${nameOf(space, device)} changed ${listed(names)}${many}`)
+        })
+      }
+    }
+    this.#changesBySpace.clear()
+  }
+
+  #peer(space: Space, device: DeviceId, isConnected: boolean): void {
+    const name = nameOf(space, device)
+    const transport = space.replicas().find((replica) => replica.device === device)?.transport
+    const value = {
+      event: isConnected ? 'connected' : 'disconnected',
+      space: space.id,
+      device,
+      name
+    }
+    this.#out.emit(isConnected ? { ...value, transport: transport ?? null } : value, () => {
+      const by = transport == null ? '' : this.#out.style.dim(` by ${transport}`)
+      return this.#line(space, isConnected ? `${name} is connected${by}` : `${name} is gone`)
+    })
+  }
+
+  #edited(space: Space, name: string, device: DeviceId): void {
+    let changes = this.#changesBySpace.get(space.id)
+    if (changes === undefined) {
+      changes = { space, documentsByDevice: new Map(), edits: 0 }
+      this.#changesBySpace.set(space.id, changes)
+    }
+    const documents = changes.documentsByDevice.get(device) ?? new Set()
+    changes.documentsByDevice.set(device, documents.add(name))
+    changes.edits++
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null
+      this.flush()
+    }, gatherMs)
+  }
+
+  #line(space: Space, text: string): string {
+    const { style } = this.#out
+    return `${style.dim(timeOfDay(Date.now()))}  ${style.bold(space.name)}  ${text}`
+  }
+}
+
+function nameOf(space: Space, device: DeviceId): string {
+  return space.members().find((member) => member.device === device)?.name ?? device.slice(0, 8)
+}

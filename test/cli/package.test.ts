@@ -1,0 +1,139 @@
+// The packed package, installed as a user does: every command does what its help says, between two homes over a private
+// DHT, each command a process of its own.
+//
+// CLI_INSTALL=npm installs it by `npm install`, which fetches what is not in npm's cache and takes half a minute.
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Folder, Running } from './skein.ts'
+
+const test = suite('skein, installed')
+const execute = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const isReal = process.env['CLI_INSTALL'] === 'npm'
+const app = await mkdtemp(join(tmpdir(), 'skein-app-'))
+const program = [join(app, 'node_modules/.bin/skein')]
+
+/** Packs a copy of the project that is built anew: what lies in dist/ may be old, or just being made. */
+async function install(): Promise<void> {
+  const copy = join(app, 'project')
+  await mkdir(copy)
+  const parts = ['adapters', 'build', 'lib', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
+  for (const name of [...parts, 'tsconfig.json']) {
+    await cp(join(root, name), join(copy, name), { recursive: true })
+  }
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
+  await execute(process.execPath, ['--import', 'tsx', 'build/cli.ts'], { cwd: copy })
+  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', app]
+  const { stdout } = await execute('npm', pack, { cwd: copy })
+  const tarball = join(app, stdout.trim())
+  await writeFile(join(app, 'package.json'), '{ "private": true }')
+  if (isReal) {
+    const quiet = ['--no-audit', '--no-fund', '--prefer-offline']
+    await execute('npm', ['install', ...quiet, tarball], { cwd: app })
+    return
+  }
+  // What npm makes of it, with the packages that are here already.
+  const installed = join(app, 'node_modules/skein')
+  await mkdir(installed, { recursive: true })
+  await mkdir(join(app, 'node_modules/.bin'))
+  await execute('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed])
+  const { dependencies, bin } = JSON.parse(
+    await readFile(join(installed, 'package.json'), 'utf8')
+  ) as { dependencies: Record<string, string>; bin: { skein: string } }
+  for (const name of await packagesBelow(Object.keys(dependencies))) {
+    await mkdir(dirname(join(app, 'node_modules', name)), { recursive: true })
+    await symlink(join(root, 'node_modules', name), join(app, 'node_modules', name))
+  }
+  await symlink(join('../skein', bin.skein), program[0]!)
+}
+
+/** Those packages, and all that they depend on: what npm would put beside them. */
+async function packagesBelow(names: readonly string[]): Promise<Set<string>> {
+  const found = new Set<string>()
+  const queue = [...names]
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    if (found.has(name)) continue
+    const manifest = await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8').catch(
+      () => null
+    )
+    // An optional one that this system has not, or one that lies within another.
+    if (manifest === null) continue
+    found.add(name)
+    const { dependencies = {}, optionalDependencies = {} } = JSON.parse(manifest) as Record<
+      string,
+      Record<string, string> | undefined
+    >
+    queue.push(...Object.keys(dependencies), ...Object.keys(optionalDependencies))
+  }
+  return found
+}
+
+test.before(install)
+test.after(() => rm(app, { recursive: true }))
+
+test('two homes, from init to leave', async () => {
+  await using folder = await Folder.make()
+  await using dht = new Running(['dht', '--port', '0', '--json'], { program })
+  await dht.says('port')
+  const { port } = JSON.parse(dht.stdout) as { port: number }
+  const env = { SKEIN_BOOTSTRAP: `127.0.0.1:${port}` }
+  const alice = folder.home('alice', { env, program })
+  const bob = folder.home('bob', { env, program })
+  await alice.run(['init', '--name', 'laptop', '--person', 'Alice'])
+  await bob.run(['init', '--name', 'phone', '--person', 'Alice'])
+  await alice.run(['create', 'Notes'])
+  await alice.run(['write', 'packing'], 'tent\nsocks\n')
+
+  await using syncing = alice.start(['sync'])
+  await syncing.says('Keeping in step')
+  assert.match(await alice.run(['invite', '--qr', '--expires', '7d', '--uses', '2']), '█')
+  const { invite } = await alice.json<{ invite: string }>(['invite', '--role', 'writer'])
+  assert.match(await bob.run(['join', invite]), 'Joined the space Notes')
+  assert.match(await bob.run(['sync', '--once']), 'in step with laptop')
+  assert.is(await bob.run(['cat', 'packing']), 'tent\nsocks\n')
+  await bob.run(['edit', 'packing', '--editor', 'sed -i s/tent/tarp/'])
+  await bob.run(['append', 'packing'], 'lamp\n')
+  assert.match(await bob.run(['sync', 'Notes', '--once']), 'in step')
+  // Through the process that syncs.
+  assert.is(await alice.run(['cat', 'packing']), 'tarp\nsocks\nlamp\n')
+  await syncing.says('phone changed packing')
+
+  assert.match(await alice.run(['members']), /phone\s+Alice\s+writer/)
+  assert.match(await alice.run(['documents']), 'packing')
+  assert.match(await alice.run(['spaces']), /Notes\s+owner\s+2 members\s+1 document/)
+  assert.match(await alice.run(['status']), 'All that you wrote is also on phone')
+  assert.match(await alice.run(['doctor']), 'process')
+  assert.match(await alice.run(['completion', 'bash']), 'skein complete')
+  assert.match(await alice.run(['complete', '--', 'cat', '']), 'packing')
+  assert.match(await alice.run(['complete', '--', 'inv']), 'invite')
+
+  assert.match(await bob.run(['leave', '--yes']), 'Left the space Notes')
+  assert.is(await bob.run(['spaces']), '')
+  const ended = await syncing.interrupt()
+  assert.is(ended.code, 130)
+  assert.not.match(await alice.run(['members']), 'phone')
+  assert.is((await dht.interrupt()).code, 130)
+})
+
+test('nothing is left in a home that was killed: the next command opens it', async () => {
+  await using folder = await Folder.make()
+  const env = { SKEIN_BOOTSTRAP: '127.0.0.1:9' }
+  const alice = folder.home('alice', { env, program })
+  await alice.run(['init'])
+  await alice.run(['create', 'Notes'])
+  const syncing = alice.start(['sync'])
+  await syncing.says('Keeping in step')
+  await alice.run(['write', 'list'], 'bread')
+  await syncing.interrupt('SIGKILL')
+  assert.ok((await readdir(alice.path)).includes('socket'))
+  assert.is(await alice.run(['cat', 'list']), 'bread')
+  assert.not.ok((await readdir(alice.path)).includes('socket'))
+})
+
+test.run()
