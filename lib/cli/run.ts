@@ -52,14 +52,19 @@ export async function run(options: RunOptions): Promise<number> {
     if (signal.aborted && exitCode === exitCodes.done) exitCode = exitCodes.interrupted
   } catch (error) {
     out.live(null)
-    const isAbort =
-      isSkeinError(error, 'ABORTED') || (error instanceof Error && error.name === 'AbortError')
     if (error instanceof Told) exitCode = error.exitCode
-    else if (signal.aborted && (isAbort || error === signal.reason))
-      exitCode = exitCodes.interrupted
+    else if (signal.aborted && isOfAbort(error, signal)) exitCode = exitCodes.interrupted
     else exitCode = report(error, out, debug)
   }
   out.live(null)
   await out.drained()
   return exitCode
+}
+
+/** Is that how the work ends when its signal fires? Standard input is closed then, too. */
+function isOfAbort(error: unknown, signal: AbortSignal): boolean {
+  if (isSkeinError(error, 'ABORTED') || error === signal.reason) return true
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? error.code : null
+  return error.name === 'AbortError' || code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
