@@ -3,6 +3,7 @@ export { Skein, type CreateSpaceOptions, type SkeinEvents, type SkeinOptions } f
 export { type Who } from './roles.ts'
 export {
   type AsOwnerOptions,
+  type FormerMember,
   type Member,
   type Space,
   type SpaceEvents

@@ -65,6 +65,9 @@ export interface AsOwnerOptions {
   readonly recoveryKey?: string
 }
 
+/** A device that was in the space once, and left or was removed. */
+export type FormerMember = Pick<Member, 'device' | 'name' | 'person'>
+
 export interface SpaceEvents {
   members: { members: Member[] }
   peers: { added: DeviceId[]; removed: DeviceId[]; peers: DeviceId[] }
@@ -365,6 +368,13 @@ export class Space extends Emitter<SpaceEvents> {
         isThisDevice: member.device === this.#me,
         isConnected: connected.has(member.device)
       }))
+  }
+
+  /** Who was in the space once and is not now. `grant` lets one in again that was removed. */
+  formerMembers(): FormerMember[] {
+    return [...this.#control.members.values()]
+      .filter((member) => member.role === null)
+      .map(({ device, record: { name, person } }) => ({ device, name, person }))
   }
 
   /**

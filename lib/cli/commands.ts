@@ -35,6 +35,13 @@ export const commands: readonly CommandEntry[] = [
     'print this device’s introduction, for a bundle',
     () => import('./commands/id.ts')
   ),
+  entry(groups.spaces, 'grant', 'give a device another role', () => import('./commands/grant.ts')),
+  entry(
+    groups.spaces,
+    'remove',
+    'remove a device, or a person',
+    () => import('./commands/remove.ts')
+  ),
   entry(groups.spaces, 'leave', 'leave a space', () => import('./commands/leave.ts')),
   entry(
     groups.documents,

@@ -40,6 +40,10 @@ const helpByCode: Partial<Record<ErrorCode, Help>> = {
     exitCode: exitCodes.unknown,
     advice: '`skein spaces` lists the spaces of this device.'
   },
+  DEVICE_UNKNOWN: {
+    exitCode: exitCodes.unknown,
+    advice: '`skein members` lists the devices of the space.'
+  },
   NOT_ALLOWED: {
     exitCode: exitCodes.refused,
     advice: '`skein members` shows the roles; an owner or admin can give another one.'

@@ -126,7 +126,8 @@ export class Holder {
     }
     const code = await run({
       module,
-      args: asked.args,
+      // One that was left out comes as null.
+      args: asked.args.map((arg) => arg ?? undefined),
       options: asked.options,
       settings,
       terminal: guest,

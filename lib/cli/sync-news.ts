@@ -1,5 +1,5 @@
 /** What happens while spaces are synced, as lines that stay: who came and went, who changed what. */
-import type { DeviceId, Space } from 'skein'
+import type { DeviceId, Member, Space } from 'skein'
 import type { Output } from './output.ts'
 import { counted, listed, timeOfDay } from './words.ts'
 
@@ -24,6 +24,7 @@ export class SyncNews {
 
   follow(space: Space): void {
     const own = space.members().find(({ isThisDevice }) => isThisDevice)?.device
+    let roles = rolesIn(space)
     this.#stops.push(
       space.on('peers', ({ added, removed }) => {
         for (const device of added) this.#peer(space, device, true)
@@ -31,6 +32,17 @@ export class SyncNews {
       }),
       space.on('edit', ({ name, device }) => {
         if (device !== own) this.#edited(space, name, device)
+      }),
+      space.on('members', () => {
+        const before = roles
+        roles = rolesIn(space)
+        this.#members(space, before, roles)
+      }),
+      space.on('returned', ({ device, removedBy }) => {
+        const who = [device, removedBy].map((id) => nameOf(space, id))
+        this.#out.warn(
+          `${space.name}: ${who[0]} is back, since ${who[1]}, who had removed it, was removed`
+        )
       }),
       space.on('fork', ({ device }) => {
         this.#out.warn(
@@ -88,6 +100,25 @@ export class SyncNews {
     })
   }
 
+  #members(
+    space: Space,
+    before: ReadonlyMap<DeviceId, Member>,
+    now: ReadonlyMap<DeviceId, Member>
+  ): void {
+    for (const { device, name, role } of now.values()) {
+      const was = before.get(device)?.role
+      if (was === role) continue
+      const value = { event: 'member', space: space.id, device, name, role }
+      const what = was === undefined ? `is in, as ${role}` : `is ${role} now`
+      this.#out.emit(value, () => this.#line(space, `${name} ${what}`))
+    }
+    for (const { device, name } of before.values()) {
+      if (now.has(device)) continue
+      const value = { event: 'member', space: space.id, device, name, role: null }
+      this.#out.emit(value, () => this.#line(space, `${name} is out now`))
+    }
+  }
+
   #edited(space: Space, name: string, device: DeviceId): void {
     let changes = this.#changesBySpace.get(space.id)
     if (changes === undefined) {
@@ -107,6 +138,10 @@ export class SyncNews {
     const { style } = this.#out
     return `${style.dim(timeOfDay(Date.now()))}  ${style.bold(space.name)}  ${text}`
   }
+}
+
+function rolesIn(space: Space): Map<DeviceId, Member> {
+  return new Map(space.members().map((member) => [member.device, member]))
 }
 
 function nameOf(space: Space, device: DeviceId): string {

@@ -149,6 +149,34 @@ test('sync --once says by its exit code that nobody was there', async () => {
   }
 })
 
+test('a device is given another role, removed, and let in again', async () => {
+  await using folder = await Folder.make()
+  const dht = await runDht()
+  try {
+    const env = { SKEIN_BOOTSTRAP: `${dht.host}:${dht.port}` }
+    const alice = await homeIn(folder, 'alice', env)
+    const bob = folder.home('bob', { env })
+    await bob.run(['init', '--name', 'phone', '--person', 'Bob'])
+    await using syncing = alice.start(['sync'])
+    await syncing.says('Keeping in step')
+    await bob.run(['join', (await alice.run(['invite'])).trim()])
+    await syncing.says('phone is in, as writer')
+    assert.match(await alice.run(['grant', 'phone', 'reader']), 'phone is reader')
+    await bob.run(['sync', '--once'])
+    const refused = await bob.end(['write', 'list'], 'bread')
+    assert.is(refused.code, 4)
+    assert.is((await bob.end(['remove', 'alice'])).code, 4)
+    assert.match(await alice.run(['remove', '--person', 'Bob']), 'phone is out')
+    assert.not.match(await alice.run(['members']), 'phone')
+    assert.is((await alice.end(['grant', 'nobody', 'writer'])).code, 5)
+    // It is no member any more, and known all the same, by what it is called.
+    await alice.run(['grant', 'phone', 'writer'])
+    assert.match(await alice.run(['members']), /phone\s+Bob\s+writer/)
+  } finally {
+    await dht.close()
+  }
+})
+
 test('doctor names what is wrong: no device, no DHT', async () => {
   await using folder = await Folder.make()
   const env = { SKEIN_BOOTSTRAP: '127.0.0.1:9' }
