@@ -17,6 +17,9 @@ export interface SpaceProgress {
   readonly connected: number
   /** Entries that connected members have and that are not here. */
   readonly missing: number
+  /** Of what is being fetched now: how many entries there were to fetch, and how many of them have come. */
+  readonly goal: number
+  readonly done: number
   /** Entries that are here and wait for others that nobody connected has. */
   readonly waiting: number
   /** Entries that connected members have not got yet: the most that one of them lacks. */
@@ -30,6 +33,8 @@ export interface SpaceProgress {
 export class ProgressOf {
   readonly space: Space
   readonly #start: { entries: number; bytes: number }
+  /** What there was to fetch when fetching began, and what had come by then: blocks come in any order. */
+  #goal = { entries: 0, from: 0 }
   #samples: { atMs: number; bytes: number }[] = []
 
   constructor(space: Space) {
@@ -51,7 +56,11 @@ export class ProgressOf {
     // Before they have said what they hold, it is not known.
     const toSend = space.synced ? Math.max(0, ...connected.map(({ lacks }) => lacks)) : 0
     const { missing, waiting } = space
+    if (missing === 0 || this.#goal.entries === 0) this.#goal = { entries: missing, from: entries }
+    this.#goal.entries = Math.max(this.#goal.entries, missing)
     return {
+      goal: this.#goal.entries,
+      done: Math.min(this.#goal.entries, entries - this.#goal.from),
       space: space.id,
       name: space.name,
       isComplete:
@@ -78,15 +87,14 @@ export function progressLines(
   style: Style,
   columns: number
 ): string[] {
-  const { missing, receivedEntries, receivedBytes, bytesPerSecond, toSend, connected } = progress
-  const total = receivedEntries + missing
+  const { missing, goal, done, receivedBytes, bytesPerSecond, toSend, connected } = progress
   const name = style.bold(space.name)
   const lines: string[] = []
   if (connected === 0) {
     lines.push(`${name}  ${style.yellow('looking for other devices …')}`)
   } else if (missing > 0) {
-    const share = total === 0 ? 1 : receivedEntries / total
-    const counts = `${receivedEntries.toLocaleString('en')} of ${counted(total, 'entry', 'entries')}`
+    const share = goal === 0 ? 1 : done / goal
+    const counts = `${done.toLocaleString('en')} of ${counted(goal, 'entry', 'entries')}`
     const rate = `${size(receivedBytes)}, ${size(Math.round(bytesPerSecond))}/s`
     lines.push(`${name}  ${bar(share, style)} ${counts}, ${rate}`)
   } else if (toSend > 0) {
@@ -111,7 +119,7 @@ function peerLine(replica: Replica, members: readonly Member[], style: Style): s
   const { device, transport, lacks, isAhead } = replica
   const name = members.find((member) => member.device === device)?.name ?? device.slice(0, 8)
   const parts: string[] = []
-  if (isAhead > 0) parts.push(`has ${counted(isAhead, 'entry', 'entries')} for us`)
+  if (isAhead > 0) parts.push('has more for us')
   if (lacks > 0) parts.push(`gets ${lacks.toLocaleString('en')} from us`)
   const state = parts.length === 0 ? style.dim('has everything') : parts.join(', ')
   return `${style.green('●')} ${name} ${style.dim(`by ${transport ?? 'none'}`)}  ${state}`
