@@ -92,8 +92,8 @@ export class ControlState {
   add(entry: ControlEntry): { members: boolean; keys: boolean } {
     const changed = { members: this.#set.add(entry), keys: false }
     try {
-      this.#readInvite(entry)
       changed.keys = this.epochs.add(entry)
+      this.#readInvite(entry)
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error // Malformed: counts for nothing, on every peer alike.
     }

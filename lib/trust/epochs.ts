@@ -47,6 +47,9 @@ export class Epochs {
   readonly #options: EpochsOptions
   readonly #entries: ControlEntry[] = []
   readonly #issued: Issued[] = []
+  /** Worked out when they are asked for, anew after each entry: every edit asks. */
+  #usable: readonly Issued[] | null = null
+  #all: readonly Issued[] | null = null
   /** By device, the grants and key shares that hand it keys. */
   readonly #handed = new Map<DeviceId, { author: DeviceId; seq: number }[]>()
   /** What each author had seen of others' control logs, at which of its entries. */
@@ -60,6 +63,8 @@ export class Epochs {
   add(entry: ControlEntry): boolean {
     const { device, seq, kind, body, seen = [] } = entry
     this.#entries.push(entry)
+    this.#usable = null
+    this.#all = null
     const seenBefore = this.#seen.get(device) ?? []
     if (seen.length > 0) {
       this.#seen.set(device, seenBefore)
@@ -75,13 +80,14 @@ export class Epochs {
 
   /** The key that new content is sealed under, or null while this device holds none that may be used. */
   get usableKey(): Uint8Array | null {
-    const usable = this.#issued.filter((issued) => this.#mayBeUsed(issued))
-    return this.#firstHeld(usable)
+    this.#usable ??= this.#bySeniority(this.#issued.filter((issued) => this.#mayBeUsed(issued)))
+    return this.#firstHeld(this.#usable)
   }
 
   /** Any key that this device holds, the last resort of who may not write: what it wrote is kept, and read by itself. */
   get anyKey(): Uint8Array | null {
-    return this.#firstHeld([...this.#issued])
+    this.#all ??= this.#bySeniority([...this.#issued])
+    return this.#firstHeld(this.#all)
   }
 
   /** Takes the keys that were handed to another device whose box key is at hand: a cold owner. */
@@ -165,12 +171,16 @@ export class Epochs {
     return member !== undefined && mayWrite(roleAtControl(member, seq))
   }
 
-  #firstHeld(issued: Issued[]): Uint8Array | null {
-    const { members, ring } = this.#options
+  #bySeniority(issued: Issued[]): readonly Issued[] {
+    const { members } = this.#options
     const rankOf = ({ issuer }: Issued): number => members().get(issuer)?.rank ?? 0
     issued.sort((a, b) => rankOf(b) - rankOf(a) || b.seq - a.seq || (a.issuer < b.issuer ? -1 : 1))
+    return issued
+  }
+
+  #firstHeld(issued: readonly Issued[]): Uint8Array | null {
     for (const { epoch } of issued) {
-      const key = ring.epochKey(epoch.epochId)
+      const key = this.#options.ring.epochKey(epoch.epochId)
       if (key !== null) return key
     }
     return null
