@@ -22,6 +22,8 @@ const mebibyte = 1024 * 1024
 const diskBytes = 48 * mebibyte
 /** A failed device tries again after at most 10 s. */
 const goesOnMs = 20_000
+/** A disk is full by then, however small the edits and busy the machine. */
+const fullMs = 90_000
 /** However it failed, a device is closed by then. */
 const closesMs = 15_000
 
@@ -114,7 +116,12 @@ if (canMount()) {
       text.insert(0, 'first;')
       await document.saved({ peers: 1 })
       disk.fill(roomAt(point))
-      const failed = nextStorage(atBob, (error) => error !== null, 'bob says that his disk is full')
+      const failed = nextStorage(
+        atBob,
+        (error) => error !== null,
+        'word that bob’s disk is full',
+        fullMs
+      )
       for (let i = 0; i < 150; i++) {
         text.insert(0, `${i}${'x'.repeat(40_000)};`)
         await document.saved()
@@ -190,7 +197,7 @@ async function fillAndFree(disk: Disk, storage: string, point: string): Promise<
       other.doc.getText().insert(0, 'read me')
       await other.saved()
     }
-    const failed = nextStorage(space, (error) => error !== null, 'an error')
+    const failed = nextStorage(space, (error) => error !== null, 'an error', fullMs)
     disk.fill(room)
     const acknowledged = await writeUntilFull(document, editBytes)
     writes = acknowledged.split(';').length
@@ -252,11 +259,12 @@ function roomAt(point: number): number {
 function nextStorage(
   space: Space,
   fits: (error: SkeinError | null) => boolean,
-  what: string
+  what: string,
+  deadlineMs = goesOnMs
 ): Promise<SkeinError | null> {
   return once<SkeinError | null>(
     (listener) => space.on('storage', ({ error }) => fits(error) && listener(error)),
-    goesOnMs,
+    deadlineMs,
     what
   )
 }
