@@ -469,7 +469,18 @@ export class LogStore {
     await this.#restoreReserve()
   }
 
+  /** Fails with `DISK_FULL` and so on where what is left cannot be written; what was durable is so all the same. */
   async close(): Promise<void> {
+    try {
+      await this.#closeAll()
+    } catch {
+      // After a failed write RocksDB takes nothing more until it is opened again: there may be room by now.
+      await this.reopen()
+      await this.#closeAll()
+    }
+  }
+
+  async #closeAll(): Promise<void> {
     const corestore = this.#corestore
     const database = this.#database
     this.#corestore = null
