@@ -334,6 +334,8 @@ export class FileMerge {
       if (record === undefined) await this.#keepOrDiscard(name, id, version)
       else if (await this.importAside(record, name, version)) changed.push(id)
       this.#displaced.delete(name)
+      if (record !== undefined)
+        await this.#dropVersions(record, [{ number: version, supersededMs: 0 }])
     }
     return changed
   }
@@ -484,9 +486,10 @@ export class FileMerge {
     if (known && sameRuns(known, version) && sameSeen(known.seen, version.seen))
       return index.put(record)
     const number = record.nextVersion++
-    record.versions = [...record.versions.slice(0, -1), { number, supersededMs: 0 }]
+    const before = record.versions
+    record.versions = [...before.slice(0, -1), { number, supersededMs: 0 }]
     await index.put(record, { versions: [{ number, ...version }] })
-    await this.#dropVersions(record)
+    await this.#dropVersions(record, before)
   }
 
   async #wrote(
@@ -496,7 +499,8 @@ export class FileMerge {
     signature: Signature
   ): Promise<void> {
     const nowMs = this.#options.now()
-    const older = record.versions
+    const before = record.versions
+    const older = before
       .map(({ number, supersededMs }) => ({ number, supersededMs: supersededMs || nowMs }))
       .filter(({ supersededMs }) => nowMs - supersededMs < staleMs)
     record.versions = [...older.slice(-maxOlderVersions), { number: version, supersededMs: 0 }]
@@ -504,7 +508,7 @@ export class FileMerge {
     record.signature = signature
     record.intent = null
     await this.#options.index.put(record)
-    await this.#dropVersions(record)
+    await this.#dropVersions(record, before)
   }
 
   async #imported(
@@ -513,6 +517,7 @@ export class FileMerge {
     { hash, signature, aside }: Pick<Saved, 'hash' | 'signature' | 'aside'>
   ): Promise<void> {
     const { index, disk } = this.#options
+    const before = record.versions
     record.intent = null
     if (aside === null) {
       record.versions = [{ number: version, supersededMs: 0 }]
@@ -522,7 +527,9 @@ export class FileMerge {
     // Others may have written meanwhile: the export that follows finds out.
     record.editCount = -1
     await index.put(record)
-    await this.#dropVersions(record)
+    if (aside === null) await this.#dropVersions(record, before)
+    // It was needed as long as the intent stood.
+    else await index.dropVersions(record.id, [version])
     if (aside !== null) await disk.discard(aside)
   }
 
@@ -617,10 +624,12 @@ export class FileMerge {
     this.#displaced.set(name, { name, id, version, dueMs })
   }
 
-  async #dropVersions(record: FileRecord): Promise<void> {
-    const kept = record.versions.map(({ number }) => number)
-    for (const { id, version } of this.#displaced.values()) if (id === record.id) kept.push(version)
-    await this.#options.index.dropVersions(record.id, kept)
+  /** Of versions that the record named before, those that it names no more. */
+  async #dropVersions(record: FileRecord, before: FileRecord['versions']): Promise<void> {
+    const kept = new Set(record.versions.map(({ number }) => number))
+    for (const { id, version } of this.#displaced.values()) if (id === record.id) kept.add(version)
+    const numbers = before.map(({ number }) => number).filter((number) => !kept.has(number))
+    await this.#options.index.dropVersions(record.id, numbers)
   }
 }
 

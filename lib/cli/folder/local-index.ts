@@ -153,13 +153,13 @@ export class LocalIndex {
   }
 
   /** Forgets versions that no editor can hold any more. */
-  async dropVersions(id: string, kept: readonly number[]): Promise<void> {
-    const keys = await this.#level.keys({ gte: `version!${id}!`, lt: `version!${id}"` }).all()
-    const wanted = new Set(kept.map((number) => versionKey(id, number)))
-    const operations: Batch = keys
-      .filter((key) => !wanted.has(key))
-      .map((key) => ({ type: 'del' as const, key }))
-    if (operations.length > 0) await this.#level.batch(operations)
+  async dropVersions(id: string, numbers: readonly number[]): Promise<void> {
+    if (numbers.length === 0) return
+    const operations: Batch = numbers.map((number) => ({
+      type: 'del' as const,
+      key: versionKey(id, number)
+    }))
+    await this.#level.batch(operations)
   }
 
   /** A version, or null where it is not there or damaged. */
