@@ -191,7 +191,7 @@ export class FolderProcess implements AsyncDisposable {
   async ask<K extends Report['kind']>(
     request: Request,
     kind: K,
-    ms = 60_000
+    ms = 180_000
   ): Promise<Extract<Report, { kind: K }>> {
     const answer = this.#next(kind, ms)
     this.#child!.send(request)
@@ -214,7 +214,7 @@ export class FolderProcess implements AsyncDisposable {
 
   async #next<K extends Report['kind']>(
     kind: K,
-    ms = 60_000
+    ms = 180_000
   ): Promise<Extract<Report, { kind: K }>> {
     let listener: (report: Report) => void = () => {}
     const report = new Promise<Extract<Report, { kind: K }>>((resolve) => {

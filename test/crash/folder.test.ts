@@ -3,7 +3,7 @@
  * comes and goes. At the end of each stretch the folders are equal, and every word that a save had completed is there,
  * unless someone who had read it took it away.
  *
- *   FOLDER_OPERATIONS=10000 TEST_DEADLINE_MS=3600000 npm test -- crash/folder     the long form; 300 operations otherwise
+ *   FOLDER_OPERATIONS=10000 TEST_DEADLINE_MS=3600000 npm test -- crash/folder     the long form; 200 operations otherwise
  *   SEED=…                                                                        repeats a run's choices
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -15,9 +15,9 @@ import { FolderProcess, Hub } from './folder-device.ts'
 import { User, Words } from './folder-user.ts'
 import { random, scratch, seedOf } from './lab.ts'
 
-const operations = Number(process.env['FOLDER_OPERATIONS'] ?? 300)
-const stretch = 150
-const convergeMs = 60_000
+const operations = Number(process.env['FOLDER_OPERATIONS'] ?? 200)
+const stretch = 100
+const convergeMs = 120_000
 
 const test = suite('folder, killed and parted')
 
