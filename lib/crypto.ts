@@ -11,7 +11,7 @@ const hashBytes = 32
 export const keyBytes = 32
 export const nonceBytes = 24
 export const saltBytes = 16
-const signatureBytes = 64
+export const signatureBytes = 64
 const tagBytes = 16
 const sealedBoxBytes = 48
 

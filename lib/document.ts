@@ -17,7 +17,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { Changes, leaveMarksUntidied } from './log/changes.ts'
 import type { LogId } from './log/entry.ts'
 import { Pace } from './log/pace.ts'
-import { DocumentPresence } from './sync/document-presence.ts'
+import { DocumentPresence, type PresenceSession } from './sync/document-presence.ts'
 import { heldBy, validateUpdate } from './trust/validate.ts'
 import type { DeviceId } from './trust/members.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
@@ -201,9 +201,14 @@ export class Document extends Emitter<DocumentEvents> {
     if (this.#changes !== null && !this.#pace.isHolding) this.#applyInboxSoon()
   }
 
-  /** @internal Presence that a device has sent: one state, of a client id of its own. */
-  receivePresence(device: DeviceId, clientId: number, update: Uint8Array): void {
-    this.#presence?.receive(device, clientId, update)
+  /** @internal Presence of a device's session: one state, of a client id of its own. */
+  receivePresence(session: PresenceSession, update: Uint8Array): void {
+    this.#presence?.receive(session, update)
+  }
+
+  /** @internal Nobody who is connected reaches these devices any more. */
+  presenceGone(devices: readonly DeviceId[]): void {
+    for (const device of devices) this.#presence?.remove(device)
   }
 
   /** @internal What another device sees of this document. */
@@ -219,7 +224,6 @@ export class Document extends Emitter<DocumentEvents> {
   /** @internal Devices came or went. */
   peersChanged(added: DeviceId[], removed: DeviceId[]): void {
     const peers = this.#host.peers()
-    for (const device of removed) this.#presence?.remove(device)
     this.emit('peers', { added, removed, peers })
     if (added.length > 0) this.#splitWatch.joined()
     const connected = peers.length > 0
@@ -300,7 +304,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#changes = this.#follow(doc, clientId, isEarly)
     if (isEarly) this.#flush()
     this.#inbox.dropBefore(stored.filed)
-    this.#presence = new DocumentPresence(doc, (update) => this.#host.sendPresence(update))
+    this.#presence = new DocumentPresence(doc, (update) => this.#sendPresence(update))
     this.#host.askPresence()
     this.#bindSubdocuments()
     this.#applyInbox()
@@ -373,7 +377,7 @@ export class Document extends Emitter<DocumentEvents> {
     previous.off('subdocs', this.#subdocsChanged)
     this.#presence = new DocumentPresence(
       this.#doc,
-      (update) => this.#host.sendPresence(update),
+      (update) => this.#sendPresence(update),
       this.#presence
     )
     this.#doc.emit('load', [this.#doc])
@@ -659,6 +663,16 @@ export class Document extends Emitter<DocumentEvents> {
   #readFailed(message: string, cause: unknown): void {
     if (this.#lifecycle.isClosing) return
     this.emit('error', { error: storageError(message, cause) })
+  }
+
+  /** What fails here must not fail the app's call that changed its state. */
+  #sendPresence(update: Uint8Array): void {
+    try {
+      this.#host.sendPresence(update)
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
+      this.emit('error', { error })
+    }
   }
 
   readonly #subdocsChanged = ({ loaded }: { loaded: Set<Y.Doc> }): void => {

@@ -11,7 +11,8 @@ import { kinds, type LogId } from './log/entry.ts'
 import type { Delivered, EntryRef, Feed } from './log/feed.ts'
 import type { Appended, OwnLog } from './log/own-log.ts'
 import type { Clock } from './platform.ts'
-import type { DocumentLook, Presence } from './sync/space-channel.ts'
+import type { Presence } from './sync/presence-message.ts'
+import type { DocumentLook } from './sync/space-channel.ts'
 import type { SpaceSync } from './sync/space-sync.ts'
 import { clientIdOf, documentIdOf } from './trust/keys.ts'
 import type { DeviceId, Membership } from './trust/members.ts'
@@ -43,6 +44,7 @@ export interface DocumentsOptions {
   readonly feed: Feed
   readonly sync: () => SpaceSync
   readonly ownLog: () => OwnLog
+  readonly sendPresence: (presence: Presence) => void
   /** Fails once the space is being closed. */
   readonly assertOpen: () => void
   /** A document that was not known here before. */
@@ -138,7 +140,8 @@ export class Documents {
     if (!this.#clientIdsOf(device, clientCounter).includes(clientId)) {
       throw new SkeinError('BAD_ENCODING', 'Presence came under the client id of another device')
     }
-    this.#openById.get(document)?.receivePresence(device, clientId, update)
+    const session = { device, clientCounter, clientId }
+    this.#openById.get(document)?.receivePresence(session, update)
     for (const { view } of this.#attachments.of(document)) {
       view.receivePresence(device, clientId, update)
     }
@@ -159,15 +162,20 @@ export class Documents {
     return attached && { document: id, ...attached }
   }
 
+  /** Nobody who is connected reaches these any more. */
+  presenceGone(devices: readonly DeviceId[]): void {
+    for (const document of this.open) document.presenceGone(devices)
+  }
+
   peersChanged(added: DeviceId[], removed: DeviceId[]): void {
     for (const [id, document] of this.#openById) {
       document.peersChanged(added, removed)
       const presence = added.length === 0 ? null : this.presenceIn(id)
-      if (presence !== null) this.#options.sync().sendPresence(presence)
+      if (presence !== null) this.#options.sendPresence(presence)
     }
     for (const id of added.length === 0 ? [] : this.#attachments.documents) {
       const presence = this.#openById.has(id) ? null : this.presenceIn(id)
-      if (presence !== null) this.#options.sync().sendPresence(presence)
+      if (presence !== null) this.#options.sendPresence(presence)
     }
   }
 
@@ -205,7 +213,7 @@ export class Documents {
       },
       sendPresence: (update, clientId) => {
         this.#attachments.showPresence(id, attached, update, clientId)
-        sync().sendPresence({ document: id, clientCounter: counter, update })
+        this.#options.sendPresence({ document: id, clientCounter: counter, update })
       },
       askPresence: () => {
         sync().askPresence(id)
@@ -331,7 +339,11 @@ export class Documents {
         return { since: record?.bytesSince ?? 0, merged: record?.bytesMerged ?? 0 }
       },
       sendPresence: (update) =>
-        sync().sendPresence({ document: id, clientCounter: ownLog().clientCounter, update }),
+        this.#options.sendPresence({
+          document: id,
+          clientCounter: ownLog().clientCounter,
+          update
+        }),
       askPresence: () => sync().askPresence(id),
       cut: () => this.#cut(),
       devicesHolding: (cut) => sync().holdings.devicesHolding(cut),

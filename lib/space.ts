@@ -33,7 +33,8 @@ import { SpaceLogs, type LogsContext } from './space-logs.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import { Replicas, type Replica } from './sync/replicas.ts'
 import { SpaceSync } from './sync/space-sync.ts'
-import type { Presence } from './sync/space-channel.ts'
+import type { SealedPresence } from './sync/presence-message.ts'
+import { PresenceSealer } from './sync/presence-sealer.ts'
 import { Admission, type InviteOptions } from './sync/admission.ts'
 import { encodeLeave, type DeviceRecord, type GrantedRole, type Role } from './trust/control.ts'
 import { ControlState } from './trust/control-state.ts'
@@ -190,6 +191,8 @@ export class Space extends Emitter<SpaceEvents> {
       space: id,
       database: () => context.store.database
     })
+    const { platform, device } = context
+    const presence = new PresenceSealer({ platform, space: id, device, control: this.#control })
     this.#sync = new SpaceSync({
       clock: context.platform.clock,
       spaceKey,
@@ -213,8 +216,11 @@ export class Space extends Emitter<SpaceEvents> {
         for (const document of this.#documents.open) document.safetyChanged()
       },
       onHeard: (device, holdings) => this.#replicas.heard(device, holdings),
-      onPresence: (device, presence) => this.#receivePresence(device, presence),
-      presenceIn: (document) => this.#documents.presenceIn(document),
+      device: this.#me,
+      readPresence: (bytes) => presence.read(bytes),
+      onPresence: (sealed) => this.#receivePresence(presence, sealed),
+      onPresenceGone: (devices) => this.#documents.presenceGone(devices),
+      presenceIn: (document) => presence.sealAgain(this.#documents.presenceIn(document)),
       onLook: (device, look) => this.#documents.receiveLook(device, look),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       probeStore: () => context.store.probe(),
@@ -234,6 +240,10 @@ export class Space extends Emitter<SpaceEvents> {
       feed,
       sync: () => this.#sync,
       ownLog: () => this.#logs.ownLog,
+      sendPresence: (own) => {
+        const sealed = presence.seal(own)
+        if (sealed !== null) this.#sync.sendPresence(sealed)
+      },
       assertOpen: () => this.#lifecycle.assertOpen(),
       onDocument: (name) => this.emit('document', { name }),
       onEdit: (name, device) => this.emit('edit', { name, device }),
@@ -869,9 +879,11 @@ export class Space extends Emitter<SpaceEvents> {
     this.emit('fork', { device: toHex(log.name.device), length })
   }
 
-  #receivePresence(device: DeviceId, presence: Presence): void {
+  #receivePresence(sealer: PresenceSealer, sealed: SealedPresence): void {
+    const { device } = sealed
     try {
-      this.#documents.receivePresence(device, presence)
+      const presence = sealer.open(sealed)
+      if (presence !== null) this.#documents.receivePresence(device, presence)
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error
       this.emit('peer-error', { device, error })

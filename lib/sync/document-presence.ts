@@ -1,5 +1,6 @@
 /**
- * Who is present in one document: the awareness that editors bind to, with one state a device. Presence never enters a
+ * Who is present in one document: the awareness that editors bind to, with one state a session: a
+ * device may have several tabs. Presence never enters a
  * log; it travels beside it.
  */
 import {
@@ -11,9 +12,20 @@ import {
 import type * as Y from 'yjs'
 import type { DeviceId } from '../trust/members.ts'
 
+/** Whose a state is. */
+export interface PresenceSession {
+  readonly device: DeviceId
+  readonly clientCounter: number
+  /** One of that device's, by that counter. */
+  readonly clientId: number
+}
+
+const maxSessionsOfDevice = 64
+
 export class DocumentPresence {
   readonly awareness: Awareness
-  readonly #clientByDevice = new Map<DeviceId, number>()
+  /** By device, its client ids by client counter. */
+  readonly #sessionsByDevice = new Map<DeviceId, Map<number, number>>()
   #isReplaced = false
 
   /**
@@ -44,21 +56,30 @@ export class DocumentPresence {
     return encodeAwarenessUpdate(this.awareness, [this.awareness.clientID])
   }
 
-  /** Takes the state of a device: one, of a client id of its own. */
-  receive(device: DeviceId, clientId: number, update: Uint8Array): void {
-    const before = this.#clientByDevice.get(device)
-    if (before !== undefined && before !== clientId) {
-      removeAwarenessStates(this.awareness, [before], this)
-    }
-    this.#clientByDevice.set(device, clientId)
+  /** Takes the state of a session. */
+  receive({ device, clientCounter, clientId }: PresenceSession, update: Uint8Array): void {
+    let sessions = this.#sessionsByDevice.get(device)
+    if (sessions === undefined) this.#sessionsByDevice.set(device, (sessions = new Map()))
+    const before = sessions.get(clientCounter)
+    if (before !== undefined && before !== clientId) this.#forget(before)
+    sessions.delete(clientCounter)
+    sessions.set(clientCounter, clientId)
     applyAwarenessUpdate(this.awareness, update, this)
+    // Those that were not heard of for the longest time.
+    for (const [counter, id] of [...sessions].slice(0, -maxSessionsOfDevice)) {
+      sessions.delete(counter)
+      this.#forget(id)
+    }
   }
 
   /** A device is gone. */
   remove(device: DeviceId): void {
-    const clientId = this.#clientByDevice.get(device)
-    if (clientId === undefined) return
-    this.#clientByDevice.delete(device)
+    for (const clientId of this.#sessionsByDevice.get(device)?.values() ?? [])
+      this.#forget(clientId)
+    this.#sessionsByDevice.delete(device)
+  }
+
+  #forget(clientId: number): void {
     removeAwarenessStates(this.awareness, [clientId], this)
     // The same state comes again when the device does, under the same clock.
     this.awareness.meta.delete(clientId)
@@ -66,10 +87,10 @@ export class DocumentPresence {
 
   #replace(before: DocumentPresence): void {
     const { awareness } = before
-    for (const [device, clientId] of before.#clientByDevice) {
-      this.#clientByDevice.set(device, clientId)
-      if (awareness.states.has(clientId))
-        applyAwarenessUpdate(this.awareness, encodeAwarenessUpdate(awareness, [clientId]), this)
+    for (const [device, sessions] of before.#sessionsByDevice) {
+      this.#sessionsByDevice.set(device, sessions)
+      const present = [...sessions.values()].filter((clientId) => awareness.states.has(clientId))
+      applyAwarenessUpdate(this.awareness, encodeAwarenessUpdate(awareness, present), this)
     }
     const { clientID } = awareness
     const meta = awareness.meta.get(clientID)

@@ -3,9 +3,10 @@
  *
  *     channel   := protomux 'skein/space/1', id = keyed hash of the handshake under the space key
  *     0 holds   := (log(8) • varUint(length) • treeHash(8))*
- *     1 presence := document(8) • varUint(client counter) • awareness update
+ *     1 presence                         // of the sender, or passed on: see presence-message.ts
  *     2 asks    := document(8)          // who is present there? Asked by who has just opened it
  *     3 look    := version(1 byte: 1) • document(8) • cut(16) • visible(16)   // see views/split.ts
+ *     4 near    := version(1 byte: 1) • device(32)*     // whom the sender is connected to: see presence-relay.ts
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -16,6 +17,7 @@ import * as decoding from 'lib0/decoding'
 import { decodeAll, fromHex, toHex } from '../bytes.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Log } from '../log/store.ts'
+import type { DeviceId } from '../trust/members.ts'
 import type { Look } from '../views/split.ts'
 import { spaceChannelId } from '../trust/keys.ts'
 import { Channel } from './channel.ts'
@@ -26,16 +28,10 @@ const protocol = 'skein/space/1'
 const lookVersion = 1
 const maxMessageBytes = 1024 * 1024
 const maxClaims = 100_000
-const maxPresenceBytes = 4096 + 64
-/** Presence messages a second from one device, over which they are dropped. */
-const maxPresenceRate = 100
-
-export interface Presence {
-  /** 8 bytes in hex. */
-  readonly document: string
-  readonly clientCounter: number
-  readonly update: Uint8Array
-}
+/** Questions and looks a second from one device, over which they are dropped. */
+const maxAskRate = 100
+const nearVersion = 1
+const maxNear = 10_000
 
 /** What a device sees of a document. */
 export interface DocumentLook extends Look {
@@ -58,9 +54,11 @@ export interface SpaceChannelHost {
   readonly retryLater: (again: () => void) => void
   readonly onAdmitted: (channel: SpaceChannel) => void
   readonly onHolds: (channel: SpaceChannel, holdings: readonly Holding[]) => void
-  readonly onPresence: (channel: SpaceChannel, presence: Presence) => void
-  /** This device's presence in a document, for a member that asks. */
-  readonly presenceIn: (document: string) => Presence | null
+  /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly onPresence: (channel: SpaceChannel, bytes: Uint8Array) => void
+  /** A member asks who is present in a document. */
+  readonly onAsked: (channel: SpaceChannel, document: string) => void
+  readonly onNear: (channel: SpaceChannel, devices: DeviceId[]) => void
   readonly onLook: (channel: SpaceChannel, look: DocumentLook) => void
   readonly onClosed: (channel: SpaceChannel) => void
 }
@@ -77,8 +75,8 @@ export class SpaceChannel {
   #isTelling = false
   #hasTold = false
   readonly #unsent: Holding[] = []
-  #presenceSecond = 0
-  #presenceCount = 0
+  #askSecond = 0
+  #askCount = 0
 
   constructor(connection: PeerConnection, host: SpaceChannelHost) {
     this.connection = connection
@@ -91,7 +89,8 @@ export class SpaceChannel {
         (bytes) => this.#onHolds(bytes),
         (bytes) => this.#onPresence(bytes),
         (bytes) => this.#onAsked(bytes),
-        (bytes) => this.#onLook(bytes)
+        (bytes) => this.#onLook(bytes),
+        (bytes) => this.#onNear(bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
@@ -150,12 +149,17 @@ export class SpaceChannel {
     )
   }
 
-  sendPresence(presence: Presence): void {
+  sendPresence(bytes: Uint8Array): void {
+    this.#channel.send(1, bytes)
+  }
+
+  sendNear(devices: readonly DeviceId[]): void {
     const encoder = encoding.createEncoder()
-    encoding.writeUint8Array(encoder, fromHex(presence.document))
-    encoding.writeVarUint(encoder, presence.clientCounter)
-    encoding.writeUint8Array(encoder, presence.update)
-    this.#channel.send(1, encoding.toUint8Array(encoder))
+    encoding.writeUint8(encoder, nearVersion)
+    for (const device of devices.slice(0, maxNear)) {
+      encoding.writeUint8Array(encoder, fromHex(device))
+    }
+    this.#channel.send(4, encoding.toUint8Array(encoder))
   }
 
   sendLook({ document, cut, visible }: DocumentLook): void {
@@ -212,13 +216,17 @@ export class SpaceChannel {
   }
 
   #onPresence(bytes: Uint8Array): void {
-    if (bytes.length > maxPresenceBytes || !this.#isWithinRate()) return
-    const presence = decodeAll(bytes, 'presence message', (decoder) => ({
-      document: toHex(decoding.readUint8Array(decoder, 8)),
-      clientCounter: decoding.readVarUint(decoder),
-      update: decoding.readTailAsUint8Array(decoder)
-    }))
-    this.#host.onPresence(this, presence)
+    if (this.#isAdmitted) this.#host.onPresence(this, bytes)
+  }
+
+  #onNear(bytes: Uint8Array): void {
+    if (bytes[0] !== nearVersion || !this.#isWithinRate()) return
+    const devices = decodeAll(bytes.subarray(1), 'list of devices', (decoder) => {
+      const list: DeviceId[] = []
+      while (decoding.hasContent(decoder)) list.push(toHex(decoding.readUint8Array(decoder, 32)))
+      return list
+    })
+    this.#host.onNear(this, devices.slice(0, maxNear))
   }
 
   #onAsked(bytes: Uint8Array): void {
@@ -226,8 +234,7 @@ export class SpaceChannel {
     const document = decodeAll(bytes, 'question who is present', (decoder) =>
       toHex(decoding.readUint8Array(decoder, 8))
     )
-    const presence = this.#host.presenceIn(document)
-    if (presence !== null) this.sendPresence(presence)
+    this.#host.onAsked(this, document)
   }
 
   #onLook(bytes: Uint8Array): void {
@@ -241,12 +248,12 @@ export class SpaceChannel {
     this.#host.onLook(this, look)
   }
 
-  /** What concerns presence is bounded, and dropped beyond that. */
+  /** What costs an answer is bounded, and dropped beyond that. */
   #isWithinRate(): boolean {
     const second = Math.floor(this.#host.now() / 1000)
-    if (second !== this.#presenceSecond) this.#presenceCount = 0
-    this.#presenceSecond = second
-    return this.#isAdmitted && ++this.#presenceCount <= maxPresenceRate
+    if (second !== this.#askSecond) this.#askCount = 0
+    this.#askSecond = second
+    return this.#isAdmitted && ++this.#askCount <= maxAskRate
   }
 
   /**

@@ -10,12 +10,9 @@ import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import { Holdings, type Holding } from './holdings.ts'
-import {
-  SpaceChannel,
-  type DocumentLook,
-  type Presence,
-  type SpaceChannelHost
-} from './space-channel.ts'
+import type { SealedPresence } from './presence-message.ts'
+import { PresenceRelay } from './presence-relay.ts'
+import { SpaceChannel, type DocumentLook, type SpaceChannelHost } from './space-channel.ts'
 
 /** How often to look, while something is lacking, whether it still comes. */
 const stallCheckMs = 1_000
@@ -43,8 +40,14 @@ export interface SpaceSyncOptions {
   readonly onHoldings: () => void
   /** A device says what it holds, some of it or all. */
   readonly onHeard: (device: DeviceId, holdings: readonly Holding[]) => void
-  readonly onPresence: (device: DeviceId, presence: Presence) => void
-  readonly presenceIn: (document: string) => Presence | null
+  readonly device: DeviceId
+  /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly readPresence: (bytes: Uint8Array) => SealedPresence
+  readonly onPresence: (presence: SealedPresence) => void
+  /** Nobody who is connected reaches these any more. */
+  readonly onPresenceGone: (devices: DeviceId[]) => void
+  /** This device's presence in a document, for a member that asks. */
+  readonly presenceIn: (document: string) => SealedPresence | null
   readonly onLook: (device: DeviceId, look: DocumentLook) => void
   readonly onForkEvidence: (log: Log, length: number) => void
   /** Fails when the store takes no writes. */
@@ -56,6 +59,7 @@ export interface SpaceSyncOptions {
 export class SpaceSync {
   readonly holdings: Holdings
   readonly #options: SpaceSyncOptions
+  readonly #relay: PresenceRelay
   readonly #channelsByConnection = new Map<PeerConnection, SpaceChannel>()
   /** What each connected member has said it holds, the greatest length by log. */
   readonly #claimsByChannel = new Map<SpaceChannel, Map<LogId, number>>()
@@ -73,6 +77,15 @@ export class SpaceSync {
 
   constructor(options: SpaceSyncOptions) {
     this.#options = options
+    this.#relay = new PresenceRelay({
+      clock: options.clock,
+      me: options.device,
+      peers: () => this.#admitted(),
+      isPresent: options.mayRead,
+      read: options.readPresence,
+      onPresence: options.onPresence,
+      onGone: options.onPresenceGone
+    })
     this.holdings = new Holdings({
       clock: options.clock,
       logs: () => options.feed.logs,
@@ -166,9 +179,9 @@ export class SpaceSync {
       retryLater: (again) => void options.clock.after(retryMs, again),
       onAdmitted: () => this.#admittedOne(channel),
       onHolds: (_, holdings) => this.#onHolds(channel, holdings),
-      onPresence: (_, presence) => options.onPresence(channel.device, presence),
-      presenceIn: (document) =>
-        options.mayRead(channel.device) ? options.presenceIn(document) : null,
+      onPresence: (_, bytes) => this.#relay.receive(channel, bytes),
+      onAsked: (_, document) => this.#asked(channel, document),
+      onNear: (_, devices) => this.#relay.nearChanged(channel, devices),
       onLook: (_, look) => options.onLook(channel.device, look),
       onClosed: () => this.#left(channel)
     })
@@ -200,11 +213,15 @@ export class SpaceSync {
     }
   }
 
-  sendPresence(presence: Presence): void {
-    // A mirror reads nothing, and not this either.
-    for (const channel of this.#admitted()) {
-      if (this.#options.mayRead(channel.device)) channel.sendPresence(presence)
-    }
+  /** Sends this device's own, to mirrors too: they pass it on. */
+  sendPresence(presence: SealedPresence): void {
+    this.#relay.send(presence)
+  }
+
+  #asked(channel: SpaceChannel, document: string): void {
+    const presence = this.#options.presenceIn(document)
+    if (presence !== null) channel.sendPresence(presence.bytes)
+    this.#relay.asked(channel)
   }
 
   sendLook(look: DocumentLook): void {
@@ -279,6 +296,7 @@ export class SpaceSync {
     for (const log of this.#options.feed.logs) this.#gatePush(log)
     const isNew = ![...this.#told].some(({ device }) => device === channel.device)
     this.#told.add(channel)
+    this.#relay.peersChanged()
     if (isNew) this.#options.onPeers([channel.device], [])
   }
 
@@ -288,6 +306,7 @@ export class SpaceSync {
     for (const log of this.#options.feed.logs) this.#gatePush(log)
     // A second connection to the same device may be there still: of two, one is given up.
     const isGone = ![...this.#told].some(({ device }) => device === channel.device)
+    this.#relay.peersChanged()
     if (isGone) this.#options.onPeers([], [channel.device])
     this.checkSynced()
   }

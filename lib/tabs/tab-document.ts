@@ -81,7 +81,8 @@ export class TabDocument {
       if (this.#held !== null) this.#held.push({ number, edit })
       else document.receive(number, edit)
     } else if (reply.kind === 'presence') {
-      document.receivePresence(reply.from, reply.clientId, reply.update)
+      const { from: device, clientId, update } = reply
+      document.receivePresence({ device, clientCounter: clientId, clientId }, update)
     } else if (reply.kind === 'reset') {
       if (reply.isNewWriter) this.#takeNewCounter()
       document.reset('entries-left').catch(() => {}) // Its events have told.

@@ -182,6 +182,7 @@ export class TabSpace extends Emitter<SpaceEvents> {
       else if (event === 'peers') {
         const { added, removed } = payload as SpaceEvents['peers']
         document.peersChanged(added, removed)
+        document.presenceGone(removed)
       } else if (event === 'members') void tabDocument.membersChanged()
       else if (event === 'holdings') document.safetyChanged()
       else if (event === 'storage') {

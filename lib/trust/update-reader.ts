@@ -10,7 +10,7 @@ export const readerLimits = {
   /** Of objects and arrays in each other. */
   maxNesting: 64,
   /** Of objects and arrays in one update: two bytes of it can take sixty of memory. */
-  maxContainers: 1_000_000
+  maxContainers: 250_000
 } as const
 
 // The tags of lib0's `any`.
