@@ -3,7 +3,7 @@
  * its relatives are written for. Only the functions they and `lib/crypto.ts` use, each with sodium-native's checks of
  * lengths. The module is compiled while this file loads, since theirs hash while they load.
  */
-import { exportNames, memoryName, wasmBase64 } from './libsodium-wasm.ts'
+import { exportNames, memoryName, wasmHex } from './libsodium-wasm.ts'
 
 type Bytes = Uint8Array
 type WasmFunction = (...args: number[]) => number
@@ -453,9 +453,9 @@ function decrypt(
 }
 
 function load(): WebAssembly.Exports {
-  const text = atob(wasmBase64)
-  const bytes = new Uint8Array(text.length)
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  const bytes = new Uint8Array(wasmHex.length / 2)
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(wasmHex.slice(2 * i, 2 * i + 2), 16)
   const fail = (): never => {
     throw new Error('libsodium has aborted')
   }
