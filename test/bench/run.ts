@@ -1,10 +1,11 @@
 /**
  * The benchmarks: `npm run bench`, with `-- --quick` at a small size, with a word or more only those of that name
- * (ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside). Each runs in a process of its own. Read the ratios:
+ * (ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, browser). Each runs in a process of its own. Read the ratios:
  * contenders take turns within one run, since the machine is never as quiet as one would like.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { browser } from './browser.ts'
 import { coldSync } from './cold-sync.ts'
 import { concurrent, friendsforever } from './concurrent.ts'
 import { delayedLink } from './delayed-link.ts'
@@ -171,6 +172,43 @@ const benchmarks: Record<string, () => Promise<Row[]>> = {
     return [
       ...rows('one document, typed', await typed(await paper(edits))),
       ...rows('ten documents', await small(isQuick ? 300 : 10_000))
+    ]
+  },
+  async browser() {
+    const options = isQuick
+      ? { rounds: 1, appends: 30, longEdits: 500 }
+      : { rounds, appends: 500, longEdits: 20_000 }
+    const { appends, open, growth } = await browser(await paper(edits), options)
+    const plain = `a plain transaction ${ms(appends.plain.medianMs)}`
+    return [
+      [
+        'in Chromium: a durable append',
+        ms(appends.hypercore.medianMs),
+        plain,
+        times(appends.hypercore.medianMs / appends.plain.medianMs),
+        '≤ 1.5'
+      ],
+      [
+        '  an edit until it is saved',
+        ms(appends.skein.medianMs),
+        plain,
+        times(appends.skein.medianMs / appends.plain.medianMs),
+        ''
+      ],
+      [
+        '  opening the document, browser and all cold',
+        ms(open.skeinMs),
+        `y-indexeddb ${ms(open.otherMs)}`,
+        times(open.skeinMs / open.otherMs),
+        '≤ 1.5'
+      ],
+      ...growth.map(({ edits, heapBytes, storedBytes }): Row => [
+        `  after ${edits} edits in one page: live heap`,
+        kb(heapBytes),
+        `IndexedDB ${kb(storedBytes)}`,
+        '',
+        ''
+      ])
     ]
   }
 }

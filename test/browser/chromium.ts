@@ -17,7 +17,9 @@ const flags = [
   '--no-first-run',
   '--disable-background-networking',
   '--disable-component-update',
-  '--disable-sync'
+  '--disable-sync',
+  // A name that is not localhost: a page from there over http has what browsers give to such pages, and no more.
+  '--host-resolver-rules=MAP plain.skein.test 127.0.0.1'
 ]
 
 const places = [
@@ -80,7 +82,8 @@ function installChromium(): string {
   for (const args of [
     ['update', '-q'],
     ['install', '-y', '-q', '--no-install-recommends', 'chromium']
-  ]) {
+  ].map((args) => [...args, '-o', 'DPkg::Lock::Timeout=300'])) {
+    // Another test file may be at it.
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
     const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' })
     if (status !== 0) return `apt-get ${args[0]} failed: ${stderr.trim().split('\n').at(-1)}`

@@ -32,11 +32,11 @@ interface InTab {
 }
 
 /** A tab with the device of that name, and its note open. */
-async function open(storage: string, errors?: string[]): Promise<Page> {
+async function open(storage: string, errors?: string[], url = site.url): Promise<Page> {
   const tab = await profile.context.newPage()
   if (errors !== undefined)
     tab.on('pageerror', (error) => errors.push(error.stack ?? error.message))
-  await tab.goto(site.url)
+  await tab.goto(url)
   await tab.evaluate(async (storage) => {
     const skein = new skeinPage.Skein({ storage, name: storage })
     await skein.ready()
@@ -208,5 +208,27 @@ tabs('a leader that is frozen loses the lead, and goes on as one of the others',
   await first.close()
   await second.close()
 })
+
+tabs(
+  'over plain http, where there are no Web Locks, the lead is handed over all the same',
+  async () => {
+    const url = site.url.replace('127.0.0.1', 'plain.skein.test')
+    const first = await open('plain', undefined, url)
+    const second = await open('plain', undefined, url)
+    const has = await second.evaluate(() => [isSecureContext, 'locks' in navigator])
+    assert.equal(has, [false, false])
+    await type(first, 'a')
+    await type(second, 'b')
+    await Promise.all([until(first, 10), until(second, 10)])
+    const promised = await saved(first)
+    await first.close()
+    await until(second, (await saved(second)) + 10)
+    const typed = await stop(second)
+    const end = await text(second)
+    assertAll(end, 'a', promised)
+    assertAll(end, 'b', typed)
+    await second.close()
+  }
+)
 
 tabs.run()
