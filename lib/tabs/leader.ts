@@ -155,6 +155,8 @@ export class Leader {
         const asked = space[text(1) as 'entry'] as (...args: unknown[]) => Promise<unknown>
         return asked.apply(space, given)
       }
+      case 'recover':
+        return (await skein.recover(text(0), { ...(args[1] as object), signal })).id
       case 'import': {
         const options = { ...(args[1] as object), signal }
         const { space, ...imported } = await skein.import(
@@ -331,7 +333,7 @@ export class Leader {
 class UnknownAttachment extends Error {}
 
 /** Calls after which there is a space that was not there. */
-const changesDevice: ReadonlySet<string> = new Set(['createSpace', 'join', 'import'])
+const changesDevice: ReadonlySet<string> = new Set(['createSpace', 'join', 'recover', 'import'])
 
 /** `before`: what another leader gave, and the place in the log from which on what was written is not known. */
 export type AttachArgs = readonly [
@@ -355,6 +357,7 @@ function stateOf(space: Space): SpaceState {
   const { id, name, role, readOnly, peers, synced, waiting, logBytes, logLength } = space
   const mayWrite = space.attachable.mayWrite()
   const members = space.members()
+  const { recoveryKey } = space
   return {
     id,
     name,
@@ -366,6 +369,7 @@ function stateOf(space: Space): SpaceState {
     waiting,
     logBytes,
     logLength,
-    members
+    members,
+    recoveryKey
   }
 }

@@ -30,6 +30,8 @@ export interface SpaceState {
   readonly logBytes: number
   readonly logLength: number
   readonly members: Member[]
+  /** Of a space that was made just now; kept by nobody but who asked for it. */
+  readonly recoveryKey: string | null
   /** By document's name, its edits. Only where all of the state is sent. */
   readonly edits?: readonly [name: string, count: number][]
 }

@@ -108,6 +108,16 @@ export class TabSkein extends Emitter<SkeinEvents> {
     return this.space(await this.#ask('join', args, signal))
   }
 
+  async recover(
+    recoveryKey: string,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {}
+  ): Promise<TabSpace> {
+    throwIfAborted(options.signal)
+    await this.ready()
+    const { args, signal } = sentOf([recoveryKey, options])
+    return this.space(await this.#ask('recover', args, signal))
+  }
+
   /** The bundle is read whole, since it is the tab that leads that takes it in. */
   async import(
     bundle: Parameters<Skein['import']>[0],

@@ -58,6 +58,10 @@ export class TabSpace extends Emitter<SpaceEvents> {
     return [...this.#state.peers]
   }
 
+  get recoveryKey(): string | null {
+    return this.#state.recoveryKey
+  }
+
   get synced(): boolean {
     return this.#state.synced
   }
