@@ -357,7 +357,8 @@ function stateOf(space: Space): SpaceState {
   const { id, name, role, readOnly, peers, synced, waiting, logBytes, logLength } = space
   const mayWrite = space.attachable.mayWrite()
   const members = space.members()
-  const { recoveryKey } = space
+  const { recoveryKey, missing, received } = space
+  const [formerMembers, replicas] = [space.formerMembers(), space.replicas()]
   return {
     id,
     name,
@@ -370,6 +371,10 @@ function stateOf(space: Space): SpaceState {
     logBytes,
     logLength,
     members,
-    recoveryKey
+    recoveryKey,
+    missing,
+    received,
+    formerMembers,
+    replicas
   }
 }

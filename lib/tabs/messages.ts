@@ -7,7 +7,7 @@ import type { Role } from '../trust/control.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { IncomingEdit } from '../views/applier.ts'
 import type { DocumentHost } from '../document-host.ts'
-import type { Member } from '../space.ts'
+import type { Member, Space } from '../space.ts'
 
 export interface DeviceState {
   readonly id: DeviceId
@@ -27,6 +27,10 @@ export interface SpaceState {
   readonly peers: DeviceId[]
   readonly synced: boolean
   readonly waiting: number
+  readonly missing: number
+  readonly received: Space['received']
+  readonly formerMembers: ReturnType<Space['formerMembers']>
+  readonly replicas: ReturnType<Space['replicas']>
   readonly logBytes: number
   readonly logLength: number
   readonly members: Member[]

@@ -70,6 +70,14 @@ export class TabSpace extends Emitter<SpaceEvents> {
     return this.#state.waiting
   }
 
+  get missing(): number {
+    return this.#state.missing
+  }
+
+  get received(): Space['received'] {
+    return this.#state.received
+  }
+
   get logBytes(): number {
     return this.#state.logBytes
   }
@@ -95,6 +103,15 @@ export class TabSpace extends Emitter<SpaceEvents> {
 
   members(): Member[] {
     return [...this.#state.members]
+  }
+
+  formerMembers(): ReturnType<Space['formerMembers']> {
+    return [...this.#state.formerMembers]
+  }
+
+  /** As of the last event of the space. */
+  replicas(): ReturnType<Space['replicas']> {
+    return [...this.#state.replicas]
   }
 
   documents(): string[] {
@@ -312,6 +329,7 @@ export class TabSpace extends Emitter<SpaceEvents> {
 const internal: ReadonlySet<string> = new Set([
   'constructor',
   'topic',
+  'topicSecret',
   'attachable',
   'whenMember',
   'connected',

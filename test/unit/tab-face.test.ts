@@ -9,7 +9,15 @@ import { TabSpace } from '../../lib/tabs/tab-space.ts'
 const face = suite('the face of a tab')
 
 /** The internals of a space, which the tab that leads has alone. */
-const internal = ['topic', 'attachable', 'whenMember', 'connected', 'takeIn', 'opens']
+const internal = [
+  'topic',
+  'topicSecret',
+  'attachable',
+  'whenMember',
+  'connected',
+  'takeIn',
+  'opens'
+]
 
 face('a device in a tab has every member of Skein', () => {
   const missing = Object.getOwnPropertyNames(Skein.prototype).filter(
