@@ -121,6 +121,53 @@ test('two homes, from init to leave', async () => {
   assert.is((await dht.interrupt()).code, 130)
 })
 
+test('looking inside, folders, roles, bundles and serving', async () => {
+  await using folder = await Folder.make()
+  await using dht = new Running(['dht', '--port', '0', '--json'], { program })
+  await dht.says('port')
+  const { port } = JSON.parse(dht.stdout) as { port: number }
+  const env = { SKEIN_BOOTSTRAP: `127.0.0.1:${port}` }
+  const alice = folder.home('alice', { env, program })
+  const bob = folder.home('bob', { env, program })
+  const notes = join(folder.path, 'notes')
+  await mkdir(notes)
+  await writeFile(join(notes, 'packing.md'), 'tent\n')
+  await alice.run(['init', '--name', 'laptop'])
+  await bob.run(['init', '--name', 'phone'])
+  await alice.run(['create', 'Notes'])
+  assert.match(await alice.run(['folder', notes, '--once', '--offline']), '1 created in the space')
+
+  await alice.run(['write', 'todo'], 'milk\n')
+  assert.match(await alice.run(['log']), /laptop:content:\d+ +todo/)
+  assert.match(await alice.run(['log', '--graph', 'todo']), '●')
+  const [, id] = /(laptop:content:\d+) +todo/.exec(await alice.run(['log']))!
+  assert.match(await alice.run(['show', id!]), 'edit of todo')
+  const verified = await alice.end(['verify'])
+  assert.is(verified.code, 0, verified.stderr)
+  assert.match(verified.stderr, 'no damage')
+
+  const bundle = join(folder.path, 'notes.skein')
+  await alice.run(['export', bundle, '--for', (await bob.run(['id'])).trim()])
+  await bob.run(['import', bundle])
+  assert.is(await bob.run(['cat', 'todo']), 'milk\n')
+
+  await using serving = alice.start(['serve', '--port', '0'])
+  await serving.says('ws://')
+  await using watching = alice.start(['watch'])
+  await watching.says('Watching every document')
+  await bob.run(['append', 'todo'], 'eggs\n')
+  await bob.run(['sync', '--once'])
+  await watching.says('eggs')
+  assert.match(await alice.run(['grant', 'phone', 'reader']), 'phone is reader')
+  await bob.run(['sync', '--once'])
+  assert.is((await bob.end(['append', 'todo'], 'soap\n')).code, 4)
+  assert.match(await alice.run(['remove', 'phone']), 'phone is out')
+  assert.not.match(await alice.run(['members']), 'phone')
+  assert.is((await watching.interrupt()).code, 130)
+  assert.is((await serving.interrupt()).code, 130)
+  assert.is((await dht.interrupt()).code, 130)
+})
+
 test('nothing is left in a home that was killed: the next command opens it', async () => {
   await using folder = await Folder.make()
   const env = { SKEIN_BOOTSTRAP: '127.0.0.1:9' }
