@@ -47,7 +47,7 @@ test('a home is verified, closed or in use, and damage is told by the exit code'
   assert.match(sound.stderr, /no damage: 1 space, 2 logs, \d+ blocks/)
   {
     await using sync = alice.start(['--bootstrap', '127.0.0.1:9', 'sync'])
-    await sync.says('Notes')
+    await sync.says('Keeping in step')
     const used = await alice.end(['verify'])
     assert.is(used.code, 0, used.stderr)
     assert.match(used.stderr, 'no damage: 1 space')
