@@ -1,10 +1,12 @@
 /**
  * The benchmarks: `npm run bench`, with `-- --quick` at a small size, with a word or more only those of that name
- * (ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, browser). Each runs in a process of its own. Read the ratios:
+ * (apply, ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, browser). Each runs in a process of its own.
+ * Read the ratios:
  * contenders take turns within one run, since the machine is never as quiet as one would like.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { applying } from './apply.ts'
 import { browser } from './browser.ts'
 import { coldSync } from './cold-sync.ts'
 import { concurrent, friendsforever } from './concurrent.ts'
@@ -23,6 +25,38 @@ const edits = isQuick ? 5_000 : Infinity
 const rounds = isQuick ? 1 : 3
 
 const benchmarks: Record<string, () => Promise<Row[]>> = {
+  async apply() {
+    const history = await paper(Math.min(edits, 20_000))
+    return [1, 100].flatMap((groupSize): Row[] => {
+      const r = applying(history, groupSize, rounds)
+      if (r.texts.length !== 1) throw new Error('The texts differ')
+      const what = groupSize === 1 ? 'each edit an entry' : `${groupSize} edits an entry`
+      return [
+        [
+          `receiving: open, validate, place; ${what}`,
+          ms(r.validatedMs + r.openedMs),
+          `Y.applyUpdate ${ms(r.yjsMs)}`,
+          times(r.receivingRatio),
+          '≤ 1.3'
+        ],
+        [
+          '  with sealing',
+          ms(r.validatedMs + r.openedMs + r.sealedMs),
+          '',
+          times(r.ratio),
+          '≤ 1.3'
+        ],
+        [
+          `  of ${r.updates} entries: validating and placing`,
+          ms(r.validatedMs),
+          `opening ${ms(r.openedMs)}, sealing ${ms(r.sealedMs)}`,
+          times(r.validatedMs / r.yjsMs),
+          ''
+        ],
+        [`  what is visible, of ${r.items} items`, ms(r.visibleMs), '', '', '']
+      ]
+    })
+  },
   async ingest() {
     const r = await ingest(await paper(edits), rounds)
     if (r.texts.length !== 1) throw new Error('The texts differ')

@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseTrace } from '../../examples/demo/trace.ts'
 import { generateHistory } from '../fixtures/concurrent-traces.ts'
+import { applying } from './apply.ts'
 import { coldSync } from './cold-sync.ts'
 import { concurrent } from './concurrent.ts'
 import { delayedLink } from './delayed-link.ts'
@@ -17,6 +18,12 @@ test('what is ingested is what Yjs has', async () => {
   const { texts, log } = await ingest(await paper(300), 1)
   assert.is(texts.length, 1)
   assert.ok(log.entries > 0 && log.bytes > 0)
+})
+
+test('what is sealed, opened and validated is what Yjs has', async () => {
+  const { texts, updates } = applying(await paper(300), 7, 1)
+  assert.is(texts.length, 1)
+  assert.ok(updates >= 300 / 7)
 })
 
 test('two who type at once end in the same text', async () => {
