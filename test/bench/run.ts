@@ -1,8 +1,7 @@
 /**
  * The benchmarks: `npm run bench`, with `-- --quick` at a small size, with a word or more only those of that name
  * (apply, ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, browser). Each runs in a process of its own.
- * Read the ratios:
- * contenders take turns within one run, since the machine is never as quiet as one would like.
+ * Read the ratios: contenders take turns within one run, since the machine is never as quiet as one would like.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
