@@ -12,7 +12,7 @@ export const keyBytes = 32
 export const nonceBytes = 24
 export const saltBytes = 16
 export const signatureBytes = 64
-const tagBytes = 16
+export const tagBytes = 16
 const sealedBoxBytes = 48
 
 export interface BoxKeys {
@@ -86,8 +86,19 @@ export function encrypt(
   message: Uint8Array
 ): Uint8Array {
   const out = new Uint8Array(message.length + tagBytes)
-  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(out, message, additionalData, null, nonce, key)
+  encryptInto(out, key, nonce, additionalData, message)
   return out
+}
+
+/** As `encrypt`, into `out`, which is as long as that says. */
+export function encryptInto(
+  out: Uint8Array,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  additionalData: Uint8Array,
+  message: Uint8Array
+): void {
+  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(out, message, additionalData, null, nonce, key)
 }
 
 /** Fails with `BAD_SEAL`. */

@@ -24,7 +24,21 @@ const clock: Clock = {
   soon: (callback) => void setImmediate(callback)
 }
 
-const randomBytes = (length: number) => randomFillSync(new Uint8Array(length))
+/** Asking for a few bytes at a time costs as much as sealing a block with them. */
+const pool = new Uint8Array(4096)
+let taken = pool.length
+
+function randomBytes(length: number): Uint8Array {
+  if (length > 64) return randomFillSync(new Uint8Array(length))
+  if (taken + length > pool.length) {
+    randomFillSync(pool)
+    taken = 0
+  }
+  const bytes = pool.slice(taken, taken + length)
+  // A key must not be found in here later.
+  pool.fill(0, taken, (taken += length))
+  return bytes
+}
 
 export const platform: Platform = {
   clock,

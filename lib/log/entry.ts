@@ -17,7 +17,7 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { decodeAll, toHex, fromHex } from '../bytes.ts'
-import { decrypt, encrypt, hash, keyBytes, nonceBytes } from '../crypto.ts'
+import { decrypt, encryptInto, hash, keyBytes, nonceBytes, tagBytes } from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 
 const blockVersion = 1
@@ -96,33 +96,36 @@ export function keyIdOf(key: Uint8Array): Uint8Array {
  * Fails with `ENTRY_TOO_LARGE`.
  */
 export function sealEntry(
-  entry: Entry,
-  place: Place,
+  { kind, timeMs, deps, body }: Entry,
+  { space, device, core, seq }: Place,
   key: Uint8Array,
   randomBytes: (length: number) => Uint8Array
 ): Uint8Array[] {
-  if (entry.body.length > maxBodyBytes) {
+  if (body.length > maxBodyBytes) {
     throw new SkeinError(
       'ENTRY_TOO_LARGE',
-      `An entry has at most ${maxBodyBytes} bytes; this one has ${entry.body.length}`
+      `An entry has at most ${maxBodyBytes} bytes; this one has ${body.length}`
     )
   }
-  const keyId = keyIdOf(key)
+  if (key.length !== keyBytes) throw new TypeError(`A key has ${keyBytes} bytes`)
+  const keyId = knownKeyId(key)
   const blocks: Uint8Array[] = []
   let at = 0
   do {
-    const end = Math.min(entry.body.length, at + maxFragmentBytes)
+    const end = Math.min(body.length, at + maxFragmentBytes)
+    const isWhole = at === 0 && end === body.length
     const fragment: Fragment = {
-      ...entry,
-      deps: at === 0 ? entry.deps : [],
-      body: entry.body.subarray(at, end),
-      goesOn: end < entry.body.length,
+      kind,
+      timeMs,
+      deps: at === 0 ? deps : [],
+      body: isWhole ? body : body.subarray(at, end),
+      goesOn: end < body.length,
       continues: at > 0
     }
-    const here = { ...place, seq: place.seq + blocks.length }
-    blocks.push(sealBlock(encodeFragment(fragment), here, key, keyId, randomBytes(nonceBytes)))
+    const here = { space, device, core, seq: seq + blocks.length }
+    blocks.push(sealBlock(fragment, here, key, keyId, randomBytes(nonceBytes)))
     at = end
-  } while (at < entry.body.length)
+  } while (at < body.length)
   return blocks
 }
 
@@ -206,22 +209,28 @@ function joined(parts: Fragment[]): Uint8Array {
 }
 
 function sealBlock(
-  fragment: Uint8Array,
+  fragment: Fragment,
   place: Place,
   key: Uint8Array,
   keyId: Uint8Array,
   nonce: Uint8Array
 ): Uint8Array {
-  if (key.length !== keyBytes) throw new TypeError(`A key has ${keyBytes} bytes`)
-  const padded = new Uint8Array(bucketOf(fragment.length))
-  padded.set(fragment)
-  const sealed = encrypt(key, nonce, additionalData(place, keyId), padded)
-  const block = new Uint8Array(headerBytes + sealed.length)
+  const padded = padFragment(fragment)
+  const block = new Uint8Array(headerBytes + padded.length + tagBytes)
   block[0] = blockVersion
   block.set(keyId, 1)
   block.set(nonce, 33)
-  block.set(sealed, headerBytes)
+  encryptInto(block.subarray(headerBytes), key, nonce, additionalData(place, keyId), padded)
   return block
+}
+
+const keyIds = new WeakMap<Uint8Array, Uint8Array>()
+
+/** As `keyIdOf`, of a key that nobody writes over. */
+function knownKeyId(key: Uint8Array): Uint8Array {
+  let id = keyIds.get(key)
+  if (id === undefined) keyIds.set(key, (id = keyIdOf(key)))
+  return id
 }
 
 /** PADMÉ (Nikitin et al., PURBs, 2019): at most 12 % longer, and a length says only O(log log) bits of itself. */
@@ -233,20 +242,62 @@ function bucketOf(length: number): number {
   return Math.ceil(length / unit) * unit
 }
 
-function additionalData(place: Place, keyId: Uint8Array): Uint8Array {
-  const encoder = encoding.createEncoder()
+const additionalDataHead = encoding.encode((encoder) => {
   encoding.writeVarString(encoder, 'skein/block')
   encoding.writeUint8(encoder, blockVersion)
+})
+const coreNames = new Map<CoreName, Uint8Array>()
+/** Written over with every block, as most of the time would go into making new ones. Nobody keeps what they hold. */
+const [scratch, fragmentScratch] = [encoding.createEncoder(), encoding.createEncoder()]
+
+function additionalData(place: Place, keyId: Uint8Array): Uint8Array {
+  const encoder = begin(scratch)
+  encoding.writeUint8Array(encoder, additionalDataHead)
   encoding.writeUint8Array(encoder, place.space)
   encoding.writeUint8Array(encoder, place.device)
-  encoding.writeVarString(encoder, place.core)
+  encoding.writeUint8Array(encoder, encodedName(place.core))
   encoding.writeVarUint(encoder, place.seq)
   encoding.writeUint8Array(encoder, keyId)
-  return encoding.toUint8Array(encoder)
+  return written(encoder)
 }
 
-function encodeFragment(fragment: Fragment): Uint8Array {
-  const encoder = encoding.createEncoder()
+function encodedName(core: CoreName): Uint8Array {
+  let name = coreNames.get(core)
+  if (name === undefined) {
+    name = encoding.encode((encoder) => encoding.writeVarString(encoder, core))
+    coreNames.set(core, name)
+  }
+  return name
+}
+
+function begin(encoder: encoding.Encoder): encoding.Encoder {
+  encoder.cpos = 0
+  encoder.bufs = []
+  return encoder
+}
+
+/** Without a copy, where it went into one buffer. */
+function written(encoder: encoding.Encoder): Uint8Array {
+  if (encoder.bufs.length > 0) return encoding.toUint8Array(encoder)
+  return encoder.cbuf.subarray(0, encoder.cpos)
+}
+
+/** Up to its bucket’s size. */
+function padFragment(fragment: Fragment): Uint8Array {
+  const isLong = fragment.body.length > 64 * 1024
+  const encoder = isLong ? encoding.createEncoder() : begin(fragmentScratch)
+  writeFragment(encoder, fragment)
+  const length = encoding.length(encoder)
+  const paddedLength = bucketOf(length)
+  if (encoder.bufs.length === 0 && paddedLength <= encoder.cbuf.length) {
+    return encoder.cbuf.subarray(0, paddedLength).fill(0, length)
+  }
+  const padded = new Uint8Array(paddedLength)
+  padded.set(encoding.toUint8Array(encoder))
+  return padded
+}
+
+function writeFragment(encoder: encoding.Encoder, fragment: Fragment): void {
   encoding.writeUint8(
     encoder,
     (fragment.goesOn ? goesOn : 0) | (fragment.continues ? continues : 0)
@@ -260,7 +311,6 @@ function encodeFragment(fragment: Fragment): Uint8Array {
     encoding.writeUint8Array(encoder, fromHex(dep.treeHash))
   }
   encoding.writeVarUint8Array(encoder, fragment.body)
-  return encoding.toUint8Array(encoder)
 }
 
 function decodeFragment(plain: Uint8Array): Fragment {
@@ -278,7 +328,8 @@ function decodeFragment(plain: Uint8Array): Fragment {
       const length = decoding.readVarUint(decoder)
       deps.push({ log, length, treeHash: toHex(decoding.readUint8Array(decoder, 8)) })
     }
-    const body = new Uint8Array(decoding.readVarUint8Array(decoder))
+    // Of bytes that nobody else has: no copy.
+    const body = decoding.readVarUint8Array(decoder)
     for (; decoder.pos < plain.length; decoder.pos++) {
       if (plain[decoder.pos] !== 0) throw new RangeError('Padding is not zero')
     }

@@ -10,7 +10,6 @@
  *   is so can only be told where what it refers to is not collected yet, which differs from peer to peer: so it is no
  *   reason to refuse an update, and what is seen is the same everywhere.
  */
-import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import { updateLimits } from '../trust/validate.ts'
 
@@ -39,7 +38,9 @@ export function integrateEdit(
         if (struct instanceof Y.Item) place(doc, transaction, struct, look)
         struct.integrate(transaction, 0)
       }
-      if (ds.clients.size > 0) Y.applyUpdate(doc, deletesAlone(ds), origin)
+      Y.iterateDeletedStructs(transaction, ds, (struct) => {
+        if (struct instanceof Y.Item && !struct.deleted) struct.delete(transaction)
+      })
     },
     origin,
     false
@@ -54,22 +55,6 @@ function rename(struct: Y.Item | Y.GC | Y.Skip, client: number): void {
   if (origin !== null) struct.origin = Y.createID(client, origin.clock)
   if (rightOrigin !== null) struct.rightOrigin = Y.createID(client, rightOrigin.clock)
   if (parent instanceof Y.ID) struct.parent = Y.createID(client, parent.clock)
-}
-
-/** An update that deletes the same and adds nothing. */
-function deletesAlone({ clients }: ReturnType<typeof Y.decodeUpdate>['ds']): Uint8Array {
-  return encoding.encode((encoder) => {
-    encoding.writeVarUint(encoder, 0)
-    encoding.writeVarUint(encoder, clients.size)
-    for (const [client, runs] of clients) {
-      encoding.writeVarUint(encoder, client)
-      encoding.writeVarUint(encoder, runs.length)
-      for (const { clock, len } of runs) {
-        encoding.writeVarUint(encoder, clock)
-        encoding.writeVarUint(encoder, len)
-      }
-    }
-  })
 }
 
 /** Resolves what an item refers to, and finds its place, before Yjs links it in. */
