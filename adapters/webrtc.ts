@@ -14,16 +14,17 @@ import {
   SkeinError,
   type Connection,
   type DeviceKeys,
+  type Introduction,
   type MessageStream,
   type Rendezvous,
   type Transport
 } from '../lib/index.ts'
-import { callByHand, answerByHand, type Call } from './webrtc/by-hand.ts'
+import { callByHand, answerByHand, unansweredMs } from './webrtc/by-hand.ts'
 import { Room } from './webrtc/room.ts'
 import { engineOr, type IceServer, type RtcEngine } from './webrtc/rtc.ts'
 import { SealedSignalling, type SealedRoom } from './webrtc/signalling.ts'
 
-export type { Call, IceServer }
+export type { IceServer, Introduction as Call }
 
 export interface WebRtcOptions {
   /** Signalling servers, `ws://…` or `wss://…`: any Node peer's port (see `listen`), or any of y-webrtc's. Default: none. */
@@ -43,9 +44,9 @@ export interface WebRtcTransport extends Transport {
    * Begins an introduction by hand, with no server: `text` goes to the other device, by chat or as a QR code, and what
    * `answer` makes of it there comes back into `complete`.
    */
-  call(): Promise<Call>
+  call(): Promise<Introduction>
   /** The answer to another device's `call`: one line of text. Fails with `BAD_ENCODING` for what is none. */
-  answer(text: string): Promise<string>
+  answer(text: string, options?: { readonly timeoutMs?: number }): Promise<string>
 }
 
 const handshakeMs = 10_000
@@ -143,7 +144,7 @@ class RoomsTransport extends Emitter<{ connection: Connection }> implements WebR
     for (const stream of this.#streams) stream.destroy()
   }
 
-  async call(): Promise<Call> {
+  async call(): Promise<Introduction> {
     this.#opened()
     const call = await callByHand(this.#engine, this.#configuration, (stream) => {
       void this.#meet(stream, true)
@@ -151,11 +152,11 @@ class RoomsTransport extends Emitter<{ connection: Connection }> implements WebR
     return this.#keep(call)
   }
 
-  async answer(text: string): Promise<string> {
+  async answer(text: string, { timeoutMs = unansweredMs } = {}): Promise<string> {
     this.#opened()
-    const answered = await answerByHand(this.#engine, this.#configuration, text, (stream) => {
-      void this.#meet(stream, false)
-    })
+    const onStream = (stream: MessageStream): void => void this.#meet(stream, false)
+    const [engine, configuration] = [this.#engine, this.#configuration]
+    const answered = await answerByHand(engine, configuration, text, timeoutMs, onStream)
     return this.#keep(answered).text
   }
 

@@ -55,6 +55,7 @@ export {
 export {
   type Connection,
   type DeviceKeys,
+  type Introduction,
   type Rendezvous,
   type SecureStream,
   type Transport

@@ -19,6 +19,7 @@ import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
 import { SecretsFile } from './secrets-file.ts'
 import { Space, type SpaceContext } from './space.ts'
 import { PeerConnection, preferred } from './sync/connection.ts'
+import { introducible } from './sync/introducer.ts'
 import { askPairing } from './sync/pairing.ts'
 import type { DeviceKeys, Transport } from './transport.ts'
 import { encodeGenesis, spaceIdOf, type DeviceRecord } from './trust/control.ts'
@@ -454,6 +455,7 @@ export class Skein extends Emitter<SkeinEvents> {
       device: this.#device,
       box: this.#box,
       connections: () => this.#connections.values(),
+      introducible: introducible(this.#options.transports ?? []),
       reopenStore: () => this.#reopenStore(),
       onLeft: (left) => this.#forget(left)
     }

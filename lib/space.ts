@@ -32,6 +32,7 @@ import { Roles, type Who } from './roles.ts'
 import { SpaceLogs, type LogsContext } from './space-logs.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import { Replicas, type Replica } from './sync/replicas.ts'
+import type { Introducible } from './sync/introducer.ts'
 import { SpaceSync } from './sync/space-sync.ts'
 import type { SealedPresence } from './sync/presence-message.ts'
 import { PresenceSealer } from './sync/presence-sealer.ts'
@@ -105,6 +106,8 @@ export interface SpaceEvents {
  */
 export interface SpaceContext extends LogsContext {
   readonly connections: () => Iterable<PeerConnection>
+  /** The transport that takes introductions, or null. */
+  readonly introducible: Introducible | null
   readonly onLeft: (space: Space) => Promise<void>
 }
 
@@ -223,6 +226,9 @@ export class Space extends Emitter<SpaceEvents> {
       presenceIn: (document) => presence.sealAgain(this.#documents.presenceIn(document)),
       onLook: (device, look) => this.#documents.receiveLook(device, look),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
+      isConnected: (device) =>
+        [...context.connections()].some((one) => one.device === device && !one.isClosed),
+      introducible: () => context.introducible,
       probeStore: () => context.store.probe(),
       onStore: (error) => {
         if (error === null) this.#health.set('receiving', null)

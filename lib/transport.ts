@@ -43,6 +43,18 @@ export interface Rendezvous {
   readonly key: Uint8Array
 }
 
+/** An introduction by a line of text each way, which this device has begun. */
+export interface Introduction {
+  /** For the other device. */
+  readonly text: string
+  /** Takes what the other device answered. Fails with `BAD_ENCODING` for what is no answer. */
+  complete(answer: string): Promise<void>
+  /** Gives the introduction up, or ends its connection. */
+  close(): void
+  /** Resolves when it has been given up, or its connection has ended. */
+  readonly ended: Promise<void>
+}
+
 export interface Transport {
   /** Names the transport in events, and ranks it where two connect the same pair: see `transportRank`. */
   readonly name: string
@@ -56,6 +68,16 @@ export interface Transport {
   join(topic: Uint8Array, rendezvous?: Rendezvous): Promise<void>
   /** Ends the search. Connections that are open stay open. */
   leave(topic: Uint8Array): Promise<void>
+  /**
+   * Begins an introduction by a line of text each way. Transports that have it and `answer` connect members through a
+   * peer that both are connected to. The other end of the connection proves its key as ever.
+   */
+  call?(): Promise<Introduction>
+  /**
+   * The answer to another device's `call`: one line of text. It is given up when no connection has come within
+   * `timeoutMs` (default 15 minutes). Fails with `BAD_ENCODING` for what is none.
+   */
+  answer?(text: string, options?: { readonly timeoutMs?: number }): Promise<string>
   /** Closes every connection. */
   close(): Promise<void>
   on(event: 'connection', listener: (connection: Connection) => void): () => void

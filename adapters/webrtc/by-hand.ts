@@ -12,21 +12,9 @@
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { fromBase64UrlEncoded, toBase64UrlEncoded } from 'lib0/buffer'
-import { SkeinError, type MessageStream } from '../../lib/index.ts'
+import { SkeinError, type Introduction, type MessageStream } from '../../lib/index.ts'
 import { openChannel } from './channel.ts'
 import type { RtcDescription, RtcEngine, RtcPeerConnection } from './rtc.ts'
-
-/** An introduction that waits for its answer. */
-export interface Call {
-  /** One line, for the other device. */
-  readonly text: string
-  /** Takes what the other device answered. Fails with `BAD_ENCODING` for what is no answer. */
-  complete(answer: string): Promise<void>
-  /** Gives the introduction up, or ends its connection. */
-  close(): void
-  /** Resolves when it has been given up, or its connection has ended. */
-  readonly ended: Promise<void>
-}
 
 const prefix = 'skein-rtc:'
 const kinds = { call: 0, answer: 1 } as const
@@ -34,7 +22,7 @@ const kinds = { call: 0, answer: 1 } as const
 const gatheringMs = 2_000
 const maxCandidates = 8
 /** Given up when nobody has answered by then. */
-const unansweredMs = 15 * 60_000
+export const unansweredMs = 15 * 60_000
 const openingMs = 30_000
 
 type OnStream = (stream: MessageStream) => void
@@ -43,7 +31,7 @@ export async function callByHand(
   engine: RtcEngine,
   configuration: object,
   onStream: OnStream
-): Promise<Call> {
+): Promise<Introduction> {
   const { connection, ended, close, expect } = begin(engine, configuration, onStream)
   expect(unansweredMs)
   await connection.setLocalDescription(await connection.createOffer())
@@ -63,11 +51,12 @@ export async function answerByHand(
   engine: RtcEngine,
   configuration: object,
   text: string,
+  timeoutMs: number,
   onStream: OnStream
-): Promise<Omit<Call, 'complete'>> {
+): Promise<Omit<Introduction, 'complete'>> {
   const offer = descriptionOf(text, kinds.call)
   const { connection, ended, close, expect } = begin(engine, configuration, onStream)
-  expect(unansweredMs)
+  expect(timeoutMs)
   await connection.setRemoteDescription(offer)
   await connection.setLocalDescription(await connection.createAnswer())
   return { text: await lineOf(connection, kinds.answer), ended, close }

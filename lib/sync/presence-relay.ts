@@ -17,6 +17,7 @@ const keptOfSession = 8
 const maxSessions = 1_000
 /** As long as y-protocols shows a state that is not renewed. */
 const keptMs = 30_000
+const nobody: ReadonlySet<DeviceId> = new Set()
 
 /** A peer, as far as presence goes. */
 export interface PresencePeer {
@@ -79,6 +80,11 @@ export class PresenceRelay {
     this.#lookWhoIsGone()
   }
 
+  /** Whom a peer has said to be connected to. */
+  near(peer: PresencePeer): ReadonlySet<DeviceId> {
+    return this.#nearByPeer.get(peer) ?? nobody
+  }
+
   /** Peers came or went. */
   peersChanged(): void {
     const peers = this.#options.peers()
@@ -102,7 +108,7 @@ export class PresenceRelay {
 
   #lacks(peer: PresencePeer, author: DeviceId): boolean {
     if (peer.device === author) return false
-    return !(this.#nearByPeer.get(peer)?.has(author) ?? false)
+    return !this.near(peer).has(author)
   }
 
   #isNew(presence: SealedPresence): boolean {

@@ -7,6 +7,7 @@
  *     2 asks    := document(8)          // who is present there? Asked by who has just opened it
  *     3 look    := version(1 byte: 1) • document(8) • cut(16) • visible(16)   // see views/split.ts
  *     4 near    := version(1 byte: 1) • device(32)*     // whom the sender is connected to: see presence-relay.ts
+ *     5 introduce                        // for the receiver, or to be passed on: see introducer.ts
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -28,7 +29,7 @@ const protocol = 'skein/space/1'
 const lookVersion = 1
 const maxMessageBytes = 1024 * 1024
 const maxClaims = 100_000
-/** Questions and looks a second from one device, over which they are dropped. */
+/** Questions, looks and introductions a second from one device, over which they are dropped. */
 const maxAskRate = 100
 const nearVersion = 1
 const maxNear = 10_000
@@ -60,6 +61,8 @@ export interface SpaceChannelHost {
   readonly onAsked: (channel: SpaceChannel, document: string) => void
   readonly onNear: (channel: SpaceChannel, devices: DeviceId[]) => void
   readonly onLook: (channel: SpaceChannel, look: DocumentLook) => void
+  /** Fails with `BAD_ENCODING`. */
+  readonly onIntroduction: (channel: SpaceChannel, bytes: Uint8Array) => void
   readonly onClosed: (channel: SpaceChannel) => void
 }
 
@@ -90,7 +93,8 @@ export class SpaceChannel {
         (bytes) => this.#onPresence(bytes),
         (bytes) => this.#onAsked(bytes),
         (bytes) => this.#onLook(bytes),
-        (bytes) => this.#onNear(bytes)
+        (bytes) => this.#onNear(bytes),
+        (bytes) => this.#isWithinRate() && this.#host.onIntroduction(this, bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
@@ -160,6 +164,10 @@ export class SpaceChannel {
       encoding.writeUint8Array(encoder, fromHex(device))
     }
     this.#channel.send(4, encoding.toUint8Array(encoder))
+  }
+
+  sendIntroduction(bytes: Uint8Array): void {
+    this.#channel.send(5, bytes)
   }
 
   sendLook({ document, cut, visible }: DocumentLook): void {

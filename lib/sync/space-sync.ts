@@ -10,6 +10,7 @@ import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import { Holdings, type Holding } from './holdings.ts'
+import { Introducer, type Introducible } from './introducer.ts'
 import type { SealedPresence } from './presence-message.ts'
 import { PresenceRelay } from './presence-relay.ts'
 import { SpaceChannel, type DocumentLook, type SpaceChannelHost } from './space-channel.ts'
@@ -50,6 +51,10 @@ export interface SpaceSyncOptions {
   readonly presenceIn: (document: string) => SealedPresence | null
   readonly onLook: (device: DeviceId, look: DocumentLook) => void
   readonly onForkEvidence: (log: Log, length: number) => void
+  /** Is the device connected, in whatever space? */
+  readonly isConnected: (device: DeviceId) => boolean
+  /** What takes introductions, or null. */
+  readonly introducible: () => Introducible | null
   /** Fails when the store takes no writes. */
   readonly probeStore: () => Promise<void>
   /** What comes from others cannot be written (`null`: it can again). */
@@ -60,6 +65,7 @@ export class SpaceSync {
   readonly holdings: Holdings
   readonly #options: SpaceSyncOptions
   readonly #relay: PresenceRelay
+  readonly #introducer: Introducer
   readonly #channelsByConnection = new Map<PeerConnection, SpaceChannel>()
   /** What each connected member has said it holds, the greatest length by log. */
   readonly #claimsByChannel = new Map<SpaceChannel, Map<LogId, number>>()
@@ -85,6 +91,15 @@ export class SpaceSync {
       read: options.readPresence,
       onPresence: options.onPresence,
       onGone: options.onPresenceGone
+    })
+    this.#introducer = new Introducer({
+      clock: options.clock,
+      me: options.device,
+      peers: () => this.#admitted(),
+      near: (peer) => this.#relay.near(peer as SpaceChannel),
+      isConnected: options.isConnected,
+      isMember: options.isMember,
+      transport: options.introducible
     })
     this.holdings = new Holdings({
       clock: options.clock,
@@ -181,7 +196,11 @@ export class SpaceSync {
       onHolds: (_, holdings) => this.#onHolds(channel, holdings),
       onPresence: (_, bytes) => this.#relay.receive(channel, bytes),
       onAsked: (_, document) => this.#asked(channel, document),
-      onNear: (_, devices) => this.#relay.nearChanged(channel, devices),
+      onNear: (_, devices) => {
+        this.#relay.nearChanged(channel, devices)
+        this.#introducer.changed()
+      },
+      onIntroduction: (_, bytes) => this.#introducer.receive(channel, bytes),
       onLook: (_, look) => options.onLook(channel.device, look),
       onClosed: () => this.#left(channel)
     })
@@ -195,6 +214,7 @@ export class SpaceSync {
   /** Looks again at who is a member and which logs there are. */
   update(): void {
     for (const channel of this.#channelsByConnection.values()) channel.update()
+    this.#introducer.changed()
   }
 
   /** Resolves when some device has said what it holds, and all that any has named has been delivered here. */
@@ -256,6 +276,7 @@ export class SpaceSync {
     this.#isStopped = true
     this.#cancelStallCheck?.()
     this.holdings.stop()
+    this.#introducer.stop()
     for (const channel of this.#channelsByConnection.values()) channel.close()
     this.#channelsByConnection.clear()
   }
@@ -297,6 +318,7 @@ export class SpaceSync {
     const isNew = ![...this.#told].some(({ device }) => device === channel.device)
     this.#told.add(channel)
     this.#relay.peersChanged()
+    this.#introducer.changed()
     if (isNew) this.#options.onPeers([channel.device], [])
   }
 
@@ -307,6 +329,7 @@ export class SpaceSync {
     // A second connection to the same device may be there still: of two, one is given up.
     const isGone = ![...this.#told].some(({ device }) => device === channel.device)
     this.#relay.peersChanged()
+    this.#introducer.changed()
     if (isGone) this.#options.onPeers([], [channel.device])
     this.checkSynced()
   }

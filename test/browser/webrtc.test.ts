@@ -16,6 +16,12 @@ import { serve, watch } from './site.ts'
 const require = createRequire(import.meta.url)
 const wrtc = require('@roamhq/wrtc') as object
 
+/** What is used of a Y.Text. */
+interface Text {
+  insert(index: number, text: string): void
+  toString(): string
+}
+
 const pages = suite('WebRTC between pages and Node')
 
 pages('the transport contract holds between transports in Chromium', async () => {
@@ -153,6 +159,59 @@ pages('two browsers introduced by pasted texts sync, with no server running', as
   )
   assert.is(text, 'Hello from alice')
 })
+
+pages(
+  'two browsers that dial one Node peer connect directly, and sync on when it goes',
+  async () => {
+    await using site = await serve('test/browser/webrtc-page.ts')
+    await using one = await launch()
+    await using other = await launch()
+    const folder = await mkdtemp(join(tmpdir(), 'skein-introduced-'))
+    const port = await listen()
+    const transports = [websocket({ port })]
+    const carol = new Skein({ storage: join(folder, 'carol'), name: 'carol', transports })
+    try {
+      const space = await carol.createSpace({ name: 'Notes' })
+      const invite = await space.invite({ role: 'writer', uses: 2 })
+      const tabs = [await one.context.newPage(), await other.context.newPage()]
+      for (const [i, tab] of tabs.entries()) {
+        await tab.goto(site.url)
+        await tab.evaluate(
+          async ({ name, invite, url }) => {
+            const { Skein, webrtc, websocket } = webrtcPage
+            const transports = [webrtc(), websocket({ urls: [url] })]
+            const skein = new Skein({ storage: name, name, transports })
+            const isDirect = new Promise<void>((resolve) => {
+              skein.on('connection', ({ transport }) => transport === 'webrtc' && resolve())
+            })
+            const note = await (await skein.join(invite)).open('ideas')
+            Object.assign(globalThis, { skein, isDirect, body: note.doc.getText('body') })
+          },
+          { name: `page ${i}`, invite, url: port.url }
+        )
+      }
+      const introduced = Promise.all(
+        tabs.map((tab) =>
+          tab.evaluate(() => (globalThis as unknown as { isDirect: Promise<void> }).isDirect)
+        )
+      )
+      await deadline(introduced, 30_000, 'a direct connection')
+      await carol.close()
+      await port.close()
+      await tabs[0]!.evaluate(() =>
+        (globalThis as unknown as { body: Text }).body.insert(0, 'with nobody between us')
+      )
+      const arrived = tabs[1]!.waitForFunction(
+        () => (globalThis as unknown as { body: Text }).body.toString() === 'with nobody between us'
+      )
+      await deadline(arrived, 30_000, 'the text at the other page')
+    } finally {
+      await carol.close()
+      await port.close()
+      await rm(folder, { recursive: true })
+    }
+  }
+)
 
 pages('a page reaches a Node peer by WebSocket', async () => {
   await using site = await serve('test/browser/webrtc-page.ts')

@@ -23,7 +23,10 @@ class FakeLog extends Emitter<LogEvents> {
 
 relay('a block that comes again is not passed on again', () => {
   const log = new FakeLog()
-  const sync = new SpaceSync({ isOwn: () => false } as unknown as SpaceSyncOptions)
+  const sync = new SpaceSync({
+    isOwn: () => false,
+    introducible: () => null
+  } as unknown as SpaceSyncOptions)
   sync.watch(log as unknown as Log)
   log.contiguousLength = 2
   log.came(1)
