@@ -3,6 +3,7 @@ import { Skein } from 'skein'
 import { testTransport } from 'skein/adapters/testing'
 import { webrtc } from 'skein/adapters/webrtc'
 import { websocket } from 'skein/adapters/websocket'
+import { hostTransport } from './transport-host.ts'
 
 /** Runs the transport contract in this page; gives what failed. */
 async function runContract(create: Parameters<typeof testTransport>[1]['create']) {
@@ -19,6 +20,6 @@ async function runContract(create: Parameters<typeof testTransport>[1]['create']
   return { passed: tests.length - failed.length, failed }
 }
 
-export const webrtcPage = { Skein, webrtc, websocket, runContract }
+export const webrtcPage = { Skein, webrtc, websocket, runContract, hostTransport }
 
 Object.assign(globalThis, { webrtcPage })
