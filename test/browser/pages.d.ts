@@ -2,3 +2,4 @@
 declare var skeinPage: typeof import('./page.ts').skeinPage
 declare var storagePage: typeof import('./storage-page.ts').storagePage
 declare var webrtcPage: typeof import('./webrtc-page.ts').webrtcPage
+declare var tracePage: typeof import('./trace-page.ts').tracePage
