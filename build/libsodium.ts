@@ -24,7 +24,8 @@ const wanted = `
   crypto_aead_chacha20poly1305_ietf_encrypt crypto_aead_chacha20poly1305_ietf_decrypt
   crypto_aead_xchacha20poly1305_ietf_encrypt crypto_aead_xchacha20poly1305_ietf_decrypt
   crypto_secretstream_xchacha20poly1305_init_push crypto_secretstream_xchacha20poly1305_init_pull
-  crypto_secretstream_xchacha20poly1305_push crypto_secretstream_xchacha20poly1305_pull`
+  crypto_secretstream_xchacha20poly1305_push crypto_secretstream_xchacha20poly1305_pull
+  crypto_pwhash`
   .trim()
   .split(/\s+/)
 

@@ -118,22 +118,17 @@ export function decrypt(
   return out
 }
 
-/**
- * A key out of a passphrase, by Argon2id (RFC 9106). Takes a while, and as much memory as it says, on purpose. A
- * `TypeError` where the platform has no Argon2id.
- */
+/** A key out of a passphrase, by Argon2id (RFC 9106). Takes a while, and as much memory as it says, on purpose. */
 export function passphraseKey(
   passphrase: string,
   salt: Uint8Array,
   passes: number,
   memoryKib: number
 ): Uint8Array {
-  if (sodium.crypto_pwhash === undefined)
-    throw new TypeError('A passphrase is not supported on this platform')
   const key = new Uint8Array(keyBytes)
   const { crypto_pwhash_ALG_ARGON2ID13: algorithm } = sodium
   const password = new TextEncoder().encode(passphrase)
-  sodium.crypto_pwhash(key, password, salt, passes, memoryKib * 1024, algorithm!)
+  sodium.crypto_pwhash(key, password, salt, passes, memoryKib * 1024, algorithm)
   return key
 }
 

@@ -306,16 +306,15 @@ declare module 'protomux' {
 
 declare module 'sodium-universal' {
   interface Sodium {
-    /** Not everywhere. */
-    readonly crypto_pwhash_ALG_ARGON2ID13?: number
-    crypto_pwhash?: (
+    readonly crypto_pwhash_ALG_ARGON2ID13: number
+    crypto_pwhash(
       out: Uint8Array,
       password: Uint8Array,
       salt: Uint8Array,
       passes: number,
       memoryBytes: number,
       algorithm: number
-    ) => void
+    ): void
     randombytes_buf(out: Uint8Array): void
     crypto_generichash(out: Uint8Array, input: Uint8Array, key?: Uint8Array): void
     crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void

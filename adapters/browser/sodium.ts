@@ -27,6 +27,8 @@ export const crypto_box_SEALBYTES = 48
 export const crypto_kx_PUBLICKEYBYTES = 32
 export const crypto_kx_SECRETKEYBYTES = 32
 export const crypto_kx_SEEDBYTES = 32
+export const crypto_pwhash_SALTBYTES = 16
+export const crypto_pwhash_ALG_ARGON2ID13 = 2
 export const crypto_scalarmult_BYTES = 32
 export const crypto_scalarmult_SCALARBYTES = 32
 export const crypto_scalarmult_ed25519_BYTES = 32
@@ -52,7 +54,8 @@ export const crypto_secretstream_xchacha20poly1305_TAG_PUSH = 1
 export const crypto_secretstream_xchacha20poly1305_TAG_REKEY = 2
 export const crypto_secretstream_xchacha20poly1305_TAG_FINAL = 3
 
-const wasm = load()
+const module = compile()
+const wasm = instantiate()
 const memory = wasm[memoryName] as WebAssembly.Memory
 
 /** Room in the module's memory for the arguments of one call. */
@@ -452,10 +455,44 @@ function decrypt(
   return out.byteLength
 }
 
-function load(): WebAssembly.Exports {
+// Passphrases
+
+/** In an instance of its own: a module's memory only grows, and this takes as much as it says. */
+export function crypto_pwhash(
+  out: Bytes,
+  password: Bytes,
+  salt: Bytes,
+  passes: number,
+  memoryBytes: number,
+  algorithm: number
+): void {
+  assertMin('out', out, 16)
+  assertBytes('salt', salt, crypto_pwhash_SALTBYTES)
+  const own = instantiate()
+  functionOf(own, 'sodium_init')()
+  const [result, at, saltAt] = [out, password, salt].map(({ byteLength }) =>
+    functionOf(own, 'malloc')(byteLength)
+  ) as [number, number, number]
+  const bytes = (): Uint8Array => new Uint8Array((own[memoryName] as WebAssembly.Memory).buffer)
+  bytes().set(password, at)
+  bytes().set(salt, saltAt)
+  const lengths = [out.byteLength, 0, at, password.byteLength, 0, saltAt]
+  const code = functionOf(
+    own,
+    'crypto_pwhash'
+  )(...[result, ...lengths, passes, 0, memoryBytes, algorithm])
+  if (code !== 0) throw new Error('crypto_pwhash failed')
+  out.set(bytes().subarray(result, result + out.byteLength))
+}
+
+function compile(): WebAssembly.Module {
   const bytes = new Uint8Array(wasmHex.length / 2)
   for (let i = 0; i < bytes.length; i++)
     bytes[i] = Number.parseInt(wasmHex.slice(2 * i, 2 * i + 2), 16)
+  return new WebAssembly.Module(bytes)
+}
+
+function instantiate(): WebAssembly.Exports {
   const fail = (): never => {
     throw new Error('libsodium has aborted')
   }
@@ -466,9 +503,10 @@ function load(): WebAssembly.Exports {
       b: () => crypto.getRandomValues(new Uint32Array(1))[0]! | 0,
       c: fail,
       d: (byteLength: number) => {
-        const pages = Math.ceil((byteLength - memory.buffer.byteLength) / 65_536)
+        const own = exports[memoryName] as WebAssembly.Memory
+        const pages = Math.ceil((byteLength - own.buffer.byteLength) / 65_536)
         try {
-          memory.grow(pages)
+          own.grow(pages)
           return 1
         } catch {
           return 0 // So `malloc` fails, which is told where it was called.
@@ -476,11 +514,16 @@ function load(): WebAssembly.Exports {
       }
     }
   }
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports
+  const { exports } = new WebAssembly.Instance(module, imports)
+  return exports
 }
 
 function call(name: string, ...args: number[]): number {
-  return (wasm[exportNames[name]!] as WasmFunction)(...args)
+  return functionOf(wasm, name)(...args)
+}
+
+function functionOf(exports: WebAssembly.Exports, name: string): WasmFunction {
+  return exports[exportNames[name]!] as WasmFunction
 }
 
 /** Makes room for copies of all of these. Libsodium's state wants to lie at multiples of 64. */

@@ -41,6 +41,38 @@ fullPeer('what alice saved in a page is there when she reloads it', async () => 
   assert.equal(errors, [])
 })
 
+fullPeer('a page with a passphrase opens with that one alone', async () => {
+  await using site = await serve('test/browser/page.ts')
+  await using alice = await launch()
+  const tab = await alice.context.newPage()
+  const errors = watch(tab)
+  await tab.goto(site.url)
+  await tab.evaluate(async () => {
+    const skein = new skeinPage.Skein({ storage: 'alice', passphrase: 'open sesame' })
+    const space = await skein.createSpace({ name: 'Notes' })
+    const note = await space.open('ideas')
+    note.doc.getText('body').insert(0, 'Hello from a page')
+    await note.saved()
+    await skein.close()
+  })
+  await tab.reload()
+  const { codes, text } = await tab.evaluate(async () => {
+    const codes: unknown[] = []
+    for (const options of [{}, { passphrase: 'open says me' }]) {
+      const skein = new skeinPage.Skein({ storage: 'alice', ...options })
+      codes.push(await skein.ready().catch((error: { code: string }) => error.code))
+      await skein.close()
+    }
+    const skein = new skeinPage.Skein({ storage: 'alice', passphrase: 'open sesame' })
+    await skein.ready()
+    const note = await skein.spaces()[0]!.open('ideas')
+    return { codes, text: note.doc.getText('body').toString() }
+  })
+  assert.equal(codes, ['PASSPHRASE_WRONG', 'PASSPHRASE_WRONG'])
+  assert.is(text, 'Hello from a page')
+  assert.equal(errors, [])
+})
+
 fullPeer('two devices in a page sync over a transport', async () => {
   await using site = await serve('test/browser/page.ts')
   await using profile = await launch()

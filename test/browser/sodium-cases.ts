@@ -50,6 +50,20 @@ const cases: Record<string, (sodium: Sodium) => Answer[]> = {
     const signature = out(64, (o) => sodium.crypto_sign_detached(o, bytes(9), secretKey))
     return [sodium.crypto_sign_verify_detached(signature, bytes(9), publicKey)]
   },
+  crypto_pwhash: (sodium) => {
+    const algorithm = sodium.crypto_pwhash_ALG_ARGON2ID13
+    const derived = (passes: number, kib: number, length: number): Uint8Array =>
+      out(32, (o) =>
+        sodium.crypto_pwhash(o, bytes(length), bytes(16), passes, kib * 1024, algorithm)
+      )
+    return [
+      derived(1, 8, 0),
+      derived(2, 100, 9),
+      derived(3, 64 * 1024, 30),
+      fails(() => derived(3, 1, 30)),
+      fails(() => sodium.crypto_pwhash(bytes(32), bytes(9), bytes(9), 1, 8_192, algorithm))
+    ]
+  },
   crypto_box: (sodium) => {
     const [publicKey, secretKey] = pair(32, 32, (pk, sk) => {
       sodium.crypto_box_seed_keypair(pk, sk, bytes(32))
