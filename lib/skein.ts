@@ -396,6 +396,8 @@ export class Skein extends Emitter<SkeinEvents> {
     for (const connection of this.#connections.values()) connection.close()
     for (const transport of this.#options.transports ?? []) await attempt(() => transport.close())
     await attempt(() => this.#writingSecrets)
+    // One under way would open what is closed here. Whoever asked for it is told of its failure.
+    await this.#reopening?.catch(() => {})
     // Undefined where opening failed half-way.
     await attempt(() => (this.#store as LogStore | undefined)?.close())
     await attempt(() => this.#storage?.close())

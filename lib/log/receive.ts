@@ -11,7 +11,8 @@ import caps from 'hypercore/lib/caps.js'
 import type { Proof } from 'hypercore'
 import crypto, { type TreeNode } from 'hypercore-crypto'
 import { equalBytes } from '../bytes.ts'
-import { SkeinError } from '../errors.ts'
+import { SkeinError, storageError } from '../errors.ts'
+import { coded } from './database.ts'
 
 const attempts = 5
 
@@ -114,7 +115,7 @@ export class Receiver {
     const reader = this.#core.state.storage.read()
     const node = reader.getTreeNode(index)
     reader.tryFlush()
-    return (await node) !== null
+    return (await coded('The log could not be read', () => node)) !== null
   }
 
   async #apply(proof: Proof): Promise<boolean> {
@@ -122,7 +123,7 @@ export class Receiver {
       return await this.#core.applyProof(proof)
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-      if (!code.startsWith('INVALID_')) throw cause
+      if (!code.startsWith('INVALID_')) throw storageError('The log could not be written', cause)
       throw new SkeinError('BAD_SEAL', 'its blocks do not fit what is here of it', { cause })
     }
   }

@@ -15,7 +15,7 @@ import { SkeinError, storageError } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Clock, Storage } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
-import type { KeyValueStore } from './database.ts'
+import { coded, withCodes, type KeyValueStore } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
 import { tellLengths } from './lengths.ts'
@@ -116,7 +116,8 @@ export class Log extends Emitter<LogEvents> {
   }
 
   /**
-   * Opens the hypercore behind the log, also again after the store was opened again. For `LogStore`.
+   * Opens the hypercore behind the log, also again after the store was opened again. For `LogStore`. Fails with
+   * `DISK_FULL` and so on.
    * @internal
    */
   async attach(store: Corestore): Promise<void> {
@@ -126,7 +127,7 @@ export class Log extends Emitter<LogEvents> {
       allowFork: false,
       allowPush: false
     })
-    await core.ready()
+    await coded(`Log ${this.id} could not be opened`, () => core.ready())
     guardConflicts(core)
     forgiveMisfits(core)
     awaitPushes(core)
@@ -185,10 +186,9 @@ export class Log extends Emitter<LogEvents> {
     return this.#lengthsBefore?.bytes ?? this.#core.byteLength
   }
 
-  /** The block, or null if it is not here. Never waits for a peer. */
-  async get(index: number): Promise<Uint8Array | null> {
-    this.#assertAttached()
-    return this.#core.get(index, { wait: false })
+  /** The block, or null if it is not here. Never waits for a peer. Fails with `STORAGE_FAILED` and so on. */
+  get(index: number): Promise<Uint8Array | null> {
+    return this.#read((core) => core.get(index, { wait: false }))
   }
 
   /**
@@ -216,7 +216,7 @@ export class Log extends Emitter<LogEvents> {
     try {
       await Promise.race([appended, deadline])
     } catch (cause) {
-      throw storageError(`Log ${this.id} could not be written`, cause)
+      throw storageError(this.#notWritten, cause)
     } finally {
       cancel()
     }
@@ -228,11 +228,7 @@ export class Log extends Emitter<LogEvents> {
     if (this.contiguousLength < this.length) {
       throw new SkeinError('LOG_BEHIND', `Log ${this.id} is not here as far as it is known to go`)
     }
-    try {
-      await this.#core.append(blocks, { keyPair: keys })
-    } catch (cause) {
-      throw storageError(`Log ${this.id} could not be written`, cause)
-    }
+    await coded(this.#notWritten, () => this.#core.append(blocks, { keyPair: keys }))
   }
 
   /** The first 8 bytes of the tree hash at a length, in hex; null for a length beyond what is here without a gap. */
@@ -241,14 +237,12 @@ export class Log extends Emitter<LogEvents> {
     if (known !== undefined) return known
     // Hypercore would wait, perhaps for ever, for a length beyond its own and for a last block that is not here.
     if (length > this.contiguousLength) return null
-    this.#assertAttached()
-    return this.#remember(length, await this.#core.treeHash(length))
+    return this.#remember(length, await this.treeHash(length))
   }
 
   /** The tree hash at a length up to which the log is here without a gap. */
   treeHash(length: number): Promise<Uint8Array> {
-    this.#assertAttached()
-    return this.#core.treeHash(length)
+    return this.#read((core) => core.treeHash(length))
   }
 
   /** Null for an empty log. */
@@ -329,7 +323,18 @@ export class Log extends Emitter<LogEvents> {
   async close(): Promise<void> {
     if (!this.isAttached) return
     this.#live?.destroy()
-    await this.#core.close()
+    await coded(`Log ${this.id} could not be closed`, () => this.#core.close())
+  }
+
+  #read<T>(read: (core: Hypercore) => Promise<T>): Promise<T> {
+    return coded(`Log ${this.id} could not be read`, () => {
+      this.#assertAttached()
+      return read(this.#core)
+    })
+  }
+
+  get #notWritten(): string {
+    return `Log ${this.id} could not be written`
   }
 
   #assertAttached(): void {
@@ -365,7 +370,7 @@ export class LogStore {
     }
     this.#corestore = corestore
     this.#whyClosed = null
-    this.#database = corestore.storage.rocks.session()
+    this.#database = withCodes(corestore.storage.rocks.session())
   }
 
   /** A key-value database in the same write-ahead log as the logs: it is never ahead of them. */
@@ -434,11 +439,7 @@ export class LogStore {
   async probe(): Promise<void> {
     const batch = this.database.write({ autoDestroy: true })
     batch.tryPut(probeKey, new Uint8Array(probeBytes))
-    try {
-      await batch.flush()
-    } catch (cause) {
-      throw storageError('The store takes no writes', cause)
-    }
+    await batch.flush()
   }
 
   /**
@@ -475,8 +476,10 @@ export class LogStore {
       await this.#closeAll()
     } catch {
       // After a failed write RocksDB takes nothing more until it is opened again: there may be room by now.
-      await this.reopen()
-      await this.#closeAll()
+      const failure = await this.reopen().catch((error: unknown) => error)
+      // Where only the reserve could not be set aside again, it is open; the next opening sees to that.
+      if (!this.isOpen) throw failure
+      await coded('The store could not be closed', () => this.#closeAll())
     }
   }
 

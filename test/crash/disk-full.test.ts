@@ -20,6 +20,8 @@ const points = Number(process.env['CRASH_CYCLES'] ?? 4)
 const mebibyte = 1024 * 1024
 /** Room for the reserve (16 MiB), a store and an outbox. */
 const diskBytes = 48 * mebibyte
+/** The same and, once it is free, room for what comes from others: write-ahead files, tables and states of all of it. */
+const roomyBytes = 96 * mebibyte
 /** A failed device tries again after at most 10 s. */
 const goesOnMs = 20_000
 /** A disk is full by then, however small the edits and busy the machine. */
@@ -101,7 +103,7 @@ if (canMount()) {
     for (let point = 0; point < points / 4; point++) {
       using folder = scratch('full')
       using elsewhere = scratch('sender')
-      using disk = mount(folder.path)
+      using disk = mount(folder.path, roomyBytes)
       const network = new MemoryNetwork()
       const device = (storage: string, name: string): Skein =>
         new Skein({ storage, name, transports: [memory(network)] })
@@ -138,6 +140,73 @@ if (canMount()) {
       await eventually(() => copy.doc.getText().toJSON() === text.toJSON(), { deadlineMs: 5_000 })
       copy.doc.getText().insert(0, 'bob;')
       await copy.saved({ peers: 1 })
+    }
+  })
+
+  test('whatever meets the full disk says so by a code', async () => {
+    for (let point = 0; point < points / 2; point++) {
+      using folder = scratch('full')
+      using elsewhere = scratch('sender')
+      using disk = mount(folder.path, roomyBytes)
+      const storage = join(folder.path, 'bob')
+      // The store alone meets the end of the disk: whoever writes only there is not told before by the outbox.
+      mkdirSync(join(storage, 'outbox'), { recursive: true })
+      using _roomy = mount(join(storage, 'outbox'))
+      const network = new MemoryNetwork()
+      const device = (folder: string, name: string): Skein =>
+        new Skein({ storage: folder, name, transports: [memory(network)] })
+      await using alice = device(elsewhere.path, 'alice')
+      const bob = device(storage, 'bob')
+      await alice.ready()
+      await bob.ready()
+      const space = await alice.createSpace({ name: 'crash' })
+      const atBob = await bob.join(await space.invite({ role: 'admin' }))
+      const [document, copy] = [await space.open('plans'), await atBob.open('plans')]
+      document.doc.getText().insert(0, 'first;')
+      await atBob.append('note', 0)
+      await document.saved({ peers: 1 })
+      disk.fill(roomAt(point))
+      let full = 0
+      const faults: string[] = []
+      const meets = async (what: string, call: () => Promise<unknown>): Promise<void> => {
+        try {
+          await deadline(call(), closesMs, `an end of ${what}`)
+        } catch (error) {
+          const code = error instanceof SkeinError ? error.code : null
+          if (code === 'DISK_FULL') full++
+          // Or it is being opened again.
+          else if (code !== 'STORAGE_FAILED') faults.push(`${what}: ${(error as Error).stack}`)
+        }
+      }
+      const text = document.doc.getText()
+      for (let i = 0; i < 100 && full < 20; i++) {
+        text.insert(0, `${i}${'x'.repeat(40_000)};`)
+        copy.doc.getMap().set(`${i}`, 'y'.repeat(20_000))
+        await meets('reading events', () => drained(atBob.entries()))
+        await meets('opening', async () => (await atBob.open(`plan ${i}`)).close())
+        await meets('opening what was edited', async () => {
+          const other = await atBob.open(`plan ${i % 5}`)
+          other.doc.getText().insert(0, `${i};`)
+          await other.saved()
+          await other.close()
+        })
+        atBob.append('note', i).catch(isFull) // It waits for room, or for the end.
+        await meets('saving', () => atBob.saved())
+        await meets('history', () => drained(atBob.history()))
+        await meets('verifying', () => drained(atBob.verify()))
+        if (i % 5 === 0) await meets('exporting', () => drained(atBob.export()))
+        if (i % 5 === 1) await meets('importing', () => bob.import(space.export()))
+      }
+      assert.ok(full > 0, `point ${point}`)
+      await meets('closing', () => bob.close())
+      assert.equal(faults, [], `point ${point}`)
+      disk.free()
+      await using again = device(storage, 'bob')
+      await again.ready()
+      const opened = await again.space(space.id).open('plans')
+      await eventually(() => opened.doc.getText().toJSON() === text.toJSON(), {
+        deadlineMs: goesOnMs
+      })
     }
   })
 
@@ -283,6 +352,11 @@ function isFull(error: unknown): void {
   if (!(error instanceof SkeinError && error.code === 'DISK_FULL')) throw error
 }
 
+async function drained(all: AsyncIterable<unknown>): Promise<void> {
+  const iterator = all[Symbol.asyncIterator]()
+  while ((await iterator.next()).done !== true);
+}
+
 interface Disk {
   /** Takes all room but so many bytes. */
   fill(roomBytes: number): void
@@ -291,8 +365,8 @@ interface Disk {
   [Symbol.dispose](): void
 }
 
-function mount(path: string): Disk {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'skein-test', path])
+function mount(path: string, sizeBytes = diskBytes): Disk {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'skein-test', path])
   const filler = join(path, 'filler')
   return {
     fill(roomBytes) {

@@ -2,14 +2,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type HypercoreStorage from 'hypercore-storage'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { platform } from '../../adapters/node/platform.ts'
 import { toHex } from '../../lib/bytes.ts'
 import { signKeysFrom } from '../../lib/crypto.ts'
+import { SkeinError, type Storage } from '../../lib/index.ts'
+import { withCodes } from '../../lib/log/database.ts'
 import { logIdOf, logKeyOf, LogStore, type LogName } from '../../lib/log/store.ts'
 import { deadline } from '../events.ts'
-import { waitMs } from '../devices.ts'
+import { rejects, waitMs } from '../devices.ts'
 
 const test = suite('store')
 
@@ -163,5 +166,86 @@ test('a store that is closed opens nothing', async () => {
     assert.is(code, 'CLOSED')
   }
 })
+
+test('whatever the database fails with is told by a code', async () => {
+  const cause = Object.assign(new Error('While appending to file: No space left on device'), {
+    code: 'ENOSPC'
+  })
+  const fail = (): never => {
+    throw new Error('Batch was not applied', { cause })
+  }
+  const failing = withCodes({
+    get: async () => fail(),
+    write: () => ({ tryPut: () => {}, tryDeleteRange: () => {}, flush: async () => fail() }),
+    async *iterator() {
+      yield { key: new Uint8Array(), value: new Uint8Array() }
+      fail()
+    },
+    close: async () => {}
+  })
+  await rejects(failing.get(new Uint8Array()), 'DISK_FULL')
+  await rejects(failing.write().flush(), 'DISK_FULL')
+  const read = async (): Promise<void> => {
+    for await (const { key } of failing.iterator({})) assert.is(key.length, 0)
+  }
+  await rejects(read(), 'DISK_FULL')
+
+  await using alices = await opened()
+  const log = await alices.store.open(content, alice)
+  await log.append(bytes('one'))
+  const { database } = alices.store
+  await alices.restart()
+  await rejects(database.get(new Uint8Array(1)), 'STORAGE_FAILED')
+  await rejects(log.get(0), 'STORAGE_FAILED')
+  await rejects(log.treeHash(1), 'STORAGE_FAILED')
+  await rejects(log.append(bytes('two')), 'STORAGE_FAILED')
+})
+
+test('a store whose closing failed for want of room lets go of its folder, with no reserve either', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'skein-store-'))
+  const storage = await platform.openStorage(folder)
+  let failures = 1
+  const store = new LogStore(
+    {
+      ...pick(storage),
+      get corestore() {
+        const corestore = storage.corestore as HypercoreStorage
+        const close = corestore.close.bind(corestore)
+        corestore.close = async () => {
+          await close()
+          if (failures-- > 0) throw new Error('No space left on device')
+        }
+        return corestore
+      },
+      restoreReserve: async () => {
+        throw new SkeinError('DISK_FULL', 'There is no room for the reserve')
+      }
+    },
+    platform.clock
+  )
+  await store.ready()
+  const log = await store.open(content, alice)
+  await log.append(bytes('one'))
+  await store.close()
+  assert.is(failures, -1)
+  await storage.close()
+  await using alices = await new Opened(folder).start()
+  const again = await alices.store.open(content, alice)
+  assert.equal(await again.get(0), Buffer.from('one'))
+})
+
+/** A storage's methods, which an object that changes some of them can be spread from. */
+function pick(storage: Storage): Omit<Storage, 'corestore'> {
+  return {
+    readSecrets: () => storage.readSecrets(),
+    writeSecrets: (secrets) => storage.writeSecrets(secrets),
+    openOutbox: (name) => storage.openOutbox(name),
+    removeOutbox: (name) => storage.removeOutbox(name),
+    sync: () => storage.sync(),
+    releaseReserve: () => storage.releaseReserve(),
+    restoreReserve: () => storage.restoreReserve(),
+    close: () => storage.close()
+  }
+}
 
 test.run()
