@@ -550,10 +550,13 @@ export class Space extends Emitter<SpaceEvents> {
 
   /**
    * Verifies what this device has of the space, as it lies in the store at this moment: every record of every log, every
-   * entry, the outbox, the views. See `Skein.verify`, which also looks at the files beneath.
+   * entry, the outbox, the views, which are written first where they have yet to be. See `Skein.verify`, which also looks
+   * at the files beneath.
    */
   async *verify(options: VerifyOptions = {}): Verification {
     await this.ready()
+    // Where that fails, whoever writes next tells of it, and what lies there is verified all the same.
+    await this.#views.flush().catch(() => {})
     const { store, device, box } = this.#context
     const { spaceKey, space: id } = this.#control.ring
     const identity = { id, spaceKey, genesis: this.#genesis, device, box }

@@ -108,8 +108,25 @@ test('a space that is open is verified beside its use', async () => {
   const verification = bob.space.verify({ onProgress: ({ part }) => parts.add(part) })
   for await (const problem of verification) problems.push(problem)
   assert.equal(problems, [])
-  assert.ok(parts.has('alice:content') && parts.has('entries') && parts.has('documents'))
+  for (const part of ['alice:content', 'entries', 'documents'])
+    assert.ok(parts.has(part), `${part} is not among ${[...parts].join()}`)
   await note.saved()
+})
+
+test('what was written a moment ago is verified too', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  const space = await alice.skein.createSpace({ name: 'shared' })
+  const note = await space.open('ideas')
+  for (const text of ['one ', 'two ']) {
+    note.doc.getText('body').insert(0, text)
+    await note.saved()
+    await space.append('note', text)
+    const verification = space.verify()
+    const { value: summary, done } = await verification.next()
+    assert.ok(done, `${JSON.stringify(summary)}`)
+    assert.is((summary as VerifySummary).documents, 1)
+  }
 })
 
 test('a store in use by another is not looked at, and one that is not there is not made', async () => {
