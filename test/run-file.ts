@@ -5,6 +5,7 @@
  * Arguments: the file, when it must be done (milliseconds since 1970), how many milliseconds it may outlive its tests.
  */
 import { pathToFileURL } from 'node:url'
+import { inspect } from 'node:util'
 
 export type Report =
   | {
@@ -41,6 +42,15 @@ process.on('disconnect', () => process.exit(1))
 process.channel.ref()
 const resourcesBefore = process.getActiveResourcesInfo()
 const handlesBefore = new Set(loopHandles().map(({ address }) => address))
+
+// Of an error uvu prints the message, the stack and `details`, which its own errors have: others tell there what lies beneath.
+Object.defineProperty(Error.prototype, 'details', {
+  configurable: true,
+  get: beneath,
+  set(value: unknown) {
+    Object.defineProperty(this, 'details', { value, writable: true, configurable: true })
+  }
+})
 
 process.on('uncaughtExceptionMonitor', (_error, origin) => console.error(`\n${origin} in ${file}:`))
 
@@ -80,6 +90,20 @@ function exitAfter(ms: number): NodeJS.Timeout {
     void send({ kind: 'alive', handles: openHandles() }).finally(() => process.exit(1))
   }, ms)
   return timer.unref()
+}
+
+/** The cause of an error, and of one at the end of a scope what was thrown there and what in the scope. */
+function beneath(this: unknown): string {
+  if (!(this instanceof Error)) return ''
+  const { cause, error, suppressed } = this as {
+    cause?: unknown
+    error?: unknown
+    suppressed?: unknown
+  }
+  return Object.entries({ cause, suppressed, 'at disposal': error })
+    .filter(([, value]) => value instanceof Error)
+    .map(([what, value]) => `${what}: ${inspect(value)}`)
+    .join('\n')
 }
 
 function send(message: Report): Promise<void> {

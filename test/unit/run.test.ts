@@ -43,6 +43,31 @@ runner('runs only the files that are asked for', async () => {
   assert.is(code, 0)
 })
 
+runner(
+  'prints what lies beneath a failure: its cause, and what failed before a scope was left',
+  async () => {
+    await using folder = await testFolder({
+      'unit/failing.test.ts': `
+      import { suite } from 'uvu'
+      const failing = suite('failing')
+      failing('a cause', () => {
+        throw new Error('it was late', { cause: new Error('no room', { cause: new Error('ENOSPC') }) })
+      })
+      failing('a scope', async () => {
+        await using _ = { [Symbol.asyncDispose]: () => Promise.reject(new Error('not closed')) }
+        throw new Error('not equal')
+      })
+      failing.run()`
+    })
+    const { code, lines } = await run(folder.path)
+    assert.is(lines.at(-1), '0 passed, 2 failed')
+    assert.is(code, 1)
+    const output = lines.join('\n')
+    for (const message of ['it was late', 'no room', 'ENOSPC', 'not closed', 'not equal'])
+      assert.ok(output.includes(message), output)
+  }
+)
+
 runner('fails where no test is found', async () => {
   await using folder = await testFolder({ 'unit/one.test.ts': passing })
   const { code, lines } = await run(folder.path, ['outbox'])
