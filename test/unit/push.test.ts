@@ -7,7 +7,18 @@ import Hypercore from 'hypercore'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
-import { device, spaceOf, waitMs, whenPeer, whenSynced, whenText } from '../devices.ts'
+import { equalBytes, fromHex } from '../../lib/bytes.ts'
+import { logKeyOf } from '../../lib/log/store.ts'
+import {
+  device,
+  spaceOf,
+  waitMs,
+  whenPeer,
+  whenSynced,
+  whenText,
+  type Device,
+  type MuxChannel
+} from '../devices.ts'
 import {
   allowPush,
   awaitPushes,
@@ -36,6 +47,17 @@ const Raw = Hypercore as unknown as new (folder: string, key?: Uint8Array) => Ra
 
 // What bob sends to alice vanishes below: so what he gets of her, he cannot have asked for.
 
+/** Resolves once `from` has heard that `to` takes pushes of what `author` writes. */
+async function whenTakesPushes(from: Device, to: Device, author = from): Promise<void> {
+  const key = logKeyOf({ space: fromHex(from.space.id), device: author.key, core: 'content/0' })
+  const takesThem = ({ userData }: MuxChannel): boolean => {
+    const peer = userData as { core?: { header: { key: Uint8Array } }; remoteAllowPush: boolean }
+    return peer?.core !== undefined && equalBytes(peer.core.header.key, key) && peer.remoteAllowPush
+  }
+  const what = `${to.name} takes pushes`
+  await eventually(() => from.channelsTo(to).some(takesThem), { deadlineMs: waitMs, what })
+}
+
 test('an edit comes without being asked for, after one way and not three', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
@@ -44,6 +66,7 @@ test('an edit comes without being asked for, after one way and not three', async
   const [note, copy] = [await space.open('ideas'), await bob.space.open('ideas')]
   note.doc.getText('body').insert(0, 'a')
   await deadline(note.saved({ peers: 1 }), waitMs, 'bob is level')
+  await whenTakesPushes(alice, bob)
   network.swallow(bob.key, alice.key)
   for (const text of ['ab', 'abc', 'abcd']) {
     note.doc.getText('body').insert(text.length - 1, text.at(-1)!)
@@ -70,6 +93,7 @@ test('what was missed while away is fetched, and then edits come unasked again',
     network.heal()
     await whenText(copy.doc, note.doc.getText('body').toString())
     await deadline(note.saved({ peers: 1 }), waitMs, 'bob is level')
+    await whenTakesPushes(alice, bob)
     network.swallow(bob.key, alice.key)
     note.doc.getText('body').insert(0, 'y')
     await whenText(copy.doc, note.doc.getText('body').toString())
@@ -89,6 +113,7 @@ test('what was pushed is pushed on to who is not connected to its author', async
   await deadline(bob.space.saved({ peers: 2 }), waitMs, 'all hold the same')
   await whenText(copy.doc, 'a')
   await deadline(bob.space.saved({ peers: 2 }), waitMs, 'carol is level')
+  await whenTakesPushes(bob, carol, alice)
   network.pause(alice.key, carol.key)
   network.swallow(carol.key, bob.key)
   note.doc.getText('body').insert(1, 'b')
