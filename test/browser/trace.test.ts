@@ -3,7 +3,6 @@
  * is made against exactly what its author had seen, and all devices end in the recording's text, after a reload too. Long
  * form: TRACE=file replays that recording.
  */
-import { createRequire } from 'node:module'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,10 +18,8 @@ import { deadline } from '../events.ts'
 import { generateHistory } from '../fixtures/concurrent-traces.ts'
 import { launch } from './chromium.ts'
 import { serve, watch } from './site.ts'
+import { wrtc } from '../wrtc.ts'
 
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc = require('@roamhq/wrtc') as object
 const playMs = 120_000
 
 const traces = suite('histories with an author in Chromium')

@@ -1,5 +1,4 @@
 /** The transport contract between a page in Chromium and Node, in both roles. */
-import { createRequire } from 'node:module'
 import { suite } from 'uvu'
 import { testTransport } from '../../adapters/testing.ts'
 import { webrtc } from '../../adapters/webrtc.ts'
@@ -8,10 +7,7 @@ import type { Transport } from '../../lib/transport.ts'
 import { launch, type Profile } from './chromium.ts'
 import { RemoteTransports } from './remote-transport.ts'
 import { serve, type Site } from './site.ts'
-
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc = require('@roamhq/wrtc') as object
+import { wrtc } from '../wrtc.ts'
 
 let site: Site
 let profile: Profile

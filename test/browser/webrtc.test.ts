@@ -1,5 +1,4 @@
 /** WebRTC in real Chromium: the contract, and pages and Node in step, introduced by a Node peer's port or by hand. */
-import { createRequire } from 'node:module'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +10,7 @@ import { listen, websocket } from '../../adapters/websocket.ts'
 import { deadline } from '../events.ts'
 import { launch } from './chromium.ts'
 import { serve, watch } from './site.ts'
-
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc = require('@roamhq/wrtc') as object
+import { wrtc } from '../wrtc.ts'
 
 /** What is used of a Y.Text. */
 interface Text {

@@ -2,7 +2,6 @@
  * What a peer may send on a channel, and what may come by signalling, ends at most that one connection. TRANSPORT_FUZZ sets
  * how many malformed messages of each kind are sent (default 3_000; the issue's figure is 100000), TRANSPORT_SEED the seed.
  */
-import { createRequire } from 'node:module'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WebSocketServer } from 'ws'
@@ -16,13 +15,10 @@ import type { Connection, SecureStream, Transport } from '../../lib/transport.ts
 import { deadline, eventually, once } from '../events.ts'
 import { deviceKeys } from '../unit/hyperswarm-device.ts'
 import { hostileData, hostileFrame, randomFrom } from './signalling-frames.ts'
+import { wrtc } from '../wrtc.ts'
 
 const count = Number(process.env['TRANSPORT_FUZZ'] ?? 3_000)
 const seed = Number(process.env['TRANSPORT_SEED'] ?? 1)
-
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc = require('@roamhq/wrtc') as object
 
 const test = suite('fuzzed transports')
 

@@ -1,5 +1,4 @@
 /** Two members that only know a third one connect to each other, introduced by it over the connections they have. */
-import { createRequire } from 'node:module'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,10 +14,7 @@ import {
 } from '../../lib/sync/introducer.ts'
 import { waitMs, until } from '../devices.ts'
 import { deadline } from '../events.ts'
-
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc = require('@roamhq/wrtc') as object
+import { wrtc } from '../wrtc.ts'
 
 const test = suite('introducer')
 

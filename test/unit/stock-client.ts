@@ -3,14 +3,10 @@
  * `signalling.test.ts`. Arguments: the signalling server's address, the text to write. Tells its parent the document's
  * text whenever it changes, and ends with it.
  */
-import { createRequire } from 'node:module'
 import { WebSocket } from 'ws'
 import { WebrtcProvider } from 'y-webrtc'
 import * as Y from 'yjs'
-
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc: unknown = require('@roamhq/wrtc')
+import { wrtc } from '../wrtc.ts'
 
 process.on('disconnect', () => process.exit(0))
 Object.assign(globalThis, { WebSocket })

@@ -1,5 +1,4 @@
 /** WebRTC in Node: @roamhq/wrtc, introduced by a Node peer's port, or by hand. */
-import { createRequire } from 'node:module'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testTransport } from '../../adapters/testing.ts'
@@ -9,10 +8,7 @@ import { SkeinError } from '../../lib/errors.ts'
 import type { Connection, Transport } from '../../lib/transport.ts'
 import { once } from '../events.ts'
 import { deviceKeys } from './hyperswarm-device.ts'
-
-// Its types want those of a page.
-const require = createRequire(import.meta.url)
-const wrtc = require('@roamhq/wrtc') as object
+import { wrtc } from '../wrtc.ts'
 
 const test = suite('webrtc transport')
 
