@@ -14,11 +14,23 @@ import { hostileFrame, randomFrom } from '../fuzz/signalling-frames.ts'
 
 const frames = Number(process.env['SIGNALLING_FRAMES'] ?? 2_000)
 
+/** Of the stock clients. */
+const room = 'stock'
+
 const test = suite('signalling')
 
 test('two stock y-webrtc clients meet through the port', async () => {
   await using port = await listening()
+  // One after the other: where both hear the other's announcement, both call, and stock clients may then miss each other.
+  const watching = await client(port)
+  watching.send({ type: 'subscribe', topics: [room] })
+  await watching.settled()
   await using alice = stockClient(port.port.url, 'alice ')
+  await eventually(() => watching.got.length > 0, {
+    deadlineMs: 30_000,
+    what: 'alice announces herself'
+  })
+  watching.socket.close()
   await using bob = stockClient(port.port.url, 'bob ')
   await deadline(Promise.all([alice.has('bob '), bob.has('alice ')]), 30_000, 'both texts')
 })
@@ -112,7 +124,11 @@ async function client({ port }: { port: WebSocketPort }) {
 }
 
 function stockClient(url: string, text: string) {
-  const child = fork(fileURLToPath(new URL('./stock-client.ts', import.meta.url)), [url, text])
+  const child = fork(fileURLToPath(new URL('./stock-client.ts', import.meta.url)), [
+    url,
+    room,
+    text
+  ])
   const exited = once(child, 'exit')
   let seen = ''
   child.on('message', (now) => (seen = String(now)))
