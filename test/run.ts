@@ -9,7 +9,7 @@
  * end (a crash, an unhandled rejection, `process.exit`); a handle or process left open after them; its deadline.
  * The last line is `N passed, N failed`.
  *
- * Environment: TEST_DEADLINE_MS a file's deadline (120,000) · TEST_GRACE_MS how long a process may outlive its tests
+ * Environment: TEST_DEADLINE_MS a file's deadline (300,000) · TEST_GRACE_MS how long a process may outlive its tests
  * (5,000) · TEST_JOBS files at a time (2) · TEST_ROOT the folder that holds unit/ and so on (this one).
  */
 import { fork } from 'node:child_process'
@@ -28,7 +28,7 @@ interface Outcome {
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = resolve(process.env['TEST_ROOT'] ?? here)
-const deadlineMs = Number(process.env['TEST_DEADLINE_MS'] ?? 120_000)
+const deadlineMs = Number(process.env['TEST_DEADLINE_MS'] ?? 300_000)
 const graceMs = Number(process.env['TEST_GRACE_MS'] ?? 5_000)
 const jobs = Number(process.env['TEST_JOBS'] ?? 2)
 const words = process.argv.slice(2)
