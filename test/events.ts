@@ -44,7 +44,7 @@ export async function eventually(
   check: () => boolean | Promise<boolean>,
   options: { deadlineMs?: number; everyMs?: number; what?: string } = {}
 ): Promise<void> {
-  const { deadlineMs = 5_000, everyMs = 10, what = check.toString() } = options
+  const { deadlineMs = 20_000, everyMs = 10, what = check.toString() } = options
   const startedAt = performance.now()
   let cause: unknown
   do {

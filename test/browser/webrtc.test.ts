@@ -96,7 +96,7 @@ pages('two browsers and a Node peer are in step, introduced by its port', async 
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
     }
-    await deadline(equal(), 20_000, 'the same text at all three')
+    await deadline(equal(), 60_000, 'the same text at all three')
     assert.equal(errors, [[], []])
   } finally {
     await carol.close()

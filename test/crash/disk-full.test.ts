@@ -137,7 +137,9 @@ if (canMount()) {
       disk.free()
       await recovered
       assert.is(await deadline(isHeld, goesOnMs, 'bob holds everything'), 'held')
-      await eventually(() => copy.doc.getText().toJSON() === text.toJSON(), { deadlineMs: 5_000 })
+      await eventually(() => copy.doc.getText().toJSON() === text.toJSON(), {
+        deadlineMs: goesOnMs
+      })
       copy.doc.getText().insert(0, 'bob;')
       await copy.saved({ peers: 1 })
     }

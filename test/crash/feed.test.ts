@@ -56,7 +56,7 @@ test('a log of which more waits than is read ahead leaves turns to others', asyn
     carol.write(i === 0 ? [{ log: bob.id, length: 1, treeHash: bob.treeHash }] : [])
   }
   lab.feed.add(carol.asLog, 0)
-  await deadline(lab.feed.settled(), 5_000, 'a feed that is done for now')
+  await deadline(lab.feed.settled(), 20_000, 'a feed that is done for now')
   assert.is(lab.delivered.length, 0)
   bob.write([])
   lab.feed.add(bob.asLog, 0)

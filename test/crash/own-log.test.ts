@@ -115,7 +115,7 @@ test('flush waits for what was queued when it was called, and ends when the log 
     if (isWriting) void own.append('content', kind, body).then(flood, () => {})
   }
   flood()
-  await deadline(own.flush(), 2_000, 'an end of flush() beside one who never stops')
+  await deadline(own.flush(), 20_000, 'an end of flush() beside one who never stops')
   isWriting = false
   lab.refuse = 'content'
   lab.failedReopenings = Infinity
@@ -123,7 +123,7 @@ test('flush waits for what was queued when it was called, and ends when the log 
   const [flushed, closed] = [own.flush(), own.close()]
   await rejects(flushed, 'DISK_FULL')
   await rejects(appended, 'DISK_FULL')
-  await deadline(closed, 2_000, 'the close')
+  await deadline(closed, 20_000, 'the close')
   await rejects(own.append('content', kind, body), 'CLOSED')
 })
 
@@ -207,7 +207,7 @@ test.run()
 
 /** Resolves when all have; what is not to come in time fails. */
 async function settle(appended: Promise<unknown>[]): Promise<void> {
-  await deadline(Promise.all(appended), 5_000, 'an entry that is written')
+  await deadline(Promise.all(appended), 20_000, 'an entry that is written')
 }
 
 async function rejects(promise: Promise<unknown>, code: string): Promise<void> {

@@ -365,7 +365,7 @@ test('a file is one and the same, however an editor saves it', async () => {
     text += `${name}\n`
     await save(alice.absolute('a.md'), text)
     await eventually(async () => (await bob.read('a.md')) === text, {
-      deadlineMs: 10_000,
+      deadlineMs: 20_000,
       what: name
     })
     assert.is(bob.changes.filter(({ kind }) => kind !== 'edited').length, 0, name)
@@ -435,7 +435,7 @@ test('who may only read gets what others write, and keeps to himself what he cha
   await bob.write('mine.md', 'mine\n')
   await alice.write('a.md', 'ALPHA\n')
   await alice.write('b.md', 'BETA\n')
-  await eventually(async () => (await bob.read('b.md')) === 'BETA\n', { deadlineMs: 10_000 })
+  await eventually(async () => (await bob.read('b.md')) === 'BETA\n', { deadlineMs: 20_000 })
   await bob.settled()
   assert.is(await bob.read('a.md'), 'alpha\nmine\n')
   assert.equal(bob.sync.leftAlone, [
@@ -509,7 +509,7 @@ test('nothing that a member names leads out of the folder, or into what is hidde
   await symlink('/tmp', alice.absolute('a'))
   alice.device.network.heal()
   await eventually(async () => (await readdir(alice.path)).includes('ok.md'), {
-    deadlineMs: 10_000
+    deadlineMs: 20_000
   })
   await alice.settled()
   assert.equal((await readdir(alice.path)).sort(), ['.skein', 'a', 'ok.md'])

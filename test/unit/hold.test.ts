@@ -36,7 +36,7 @@ test('nobody hears of an append that is held, not even who connects meanwhile', 
   assert.is(written.length, 1)
   assert.is(copy.length, 1)
   hold.release()
-  await deadline(appended, 5_000, 'the append')
+  await deadline(appended, 20_000, 'the append')
   assert.is(written.length, 2)
   await eventually(() => copy.contiguousLength === 2)
 })

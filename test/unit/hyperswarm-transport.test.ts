@@ -48,7 +48,7 @@ for (const name of ['bob', 'grace']) {
       await remote.kill()
       remote.start()
       await remote.hasJoined()
-      await deadline(hello, 5_000, 'a new connection')
+      await deadline(hello, 20_000, 'a new connection')
     }
     await alice.close()
     await dht.close()
@@ -211,7 +211,7 @@ function startDevice(name: string, dht: { bootstrap: DhtAddress[] }) {
   let running = start()
   const kill = async (): Promise<void> => {
     running.child.kill('SIGKILL')
-    await deadline(running.exited, 5_000, `the end of ${name}'s process`)
+    await deadline(running.exited, 20_000, `the end of ${name}'s process`)
   }
   return {
     kill,

@@ -15,8 +15,7 @@ testTransport(test, {
   async create() {
     const network = new MemoryNetwork()
     return { a: memory(network), b: memory(network), c: memory(network) }
-  },
-  deadlineMs: 5_000
+  }
 })
 
 test('transports without a common network do not meet', async () => {
@@ -274,7 +273,7 @@ async function socketPair() {
   const client = connect(address.port, '127.0.0.1')
   // A socket that nobody has wrapped yet may be reset.
   client.on('error', () => {})
-  const server = await deadline(accepted, 1_000, 'the socket')
+  const server = await deadline(accepted, 20_000, 'the socket')
   return {
     client,
     server,

@@ -85,7 +85,7 @@ test('a server that speaks another language is dialled again, and hurts nobody',
   })
   const bob = websocket({ urls: [`ws://127.0.0.1:${address.port}`] })
   await joinAs(bob, 'bob')
-  await eventually(() => dialled >= 2, { deadlineMs: 10_000 })
+  await eventually(() => dialled >= 2, { deadlineMs: 20_000 })
   await bob.close()
   await new Promise((resolve) => server.close(resolve))
 })
