@@ -1,13 +1,10 @@
 /** The public face of Skein. */
 export { Skein, type CreateSpaceOptions, type SkeinEvents, type SkeinOptions } from './skein.ts'
 export { type Who } from './roles.ts'
-export {
-  type AsOwnerOptions,
-  type FormerMember,
-  type Member,
-  type Space,
-  type SpaceEvents
-} from './space.ts'
+export { type Space } from './space.ts'
+export { type SpaceEvents } from './space-events.ts'
+export { type FormerMember, type Member } from './space-members.ts'
+export { type AsOwnerOptions } from './cold-owner.ts'
 export { type Replica } from './sync/replicas.ts'
 export { type InviteOptions } from './sync/admission.ts'
 export { type Document } from './document.ts'

@@ -6,7 +6,8 @@ import type { Attachment } from '../attachments.ts'
 import { SkeinError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Skein, SkeinEvents } from '../skein.ts'
-import type { Space, SpaceEvents } from '../space.ts'
+import type { Space } from '../space.ts'
+import type { SpaceEvents } from '../space-events.ts'
 import {
   packPayload,
   wireError,

@@ -7,7 +7,8 @@ import type { Role } from '../trust/control.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { IncomingEdit } from '../views/applier.ts'
 import type { DocumentHost } from '../document-host.ts'
-import type { Member, Space } from '../space.ts'
+import type { Space } from '../space.ts'
+import type { Member } from '../space-members.ts'
 
 export interface DeviceState {
   readonly id: DeviceId

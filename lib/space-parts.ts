@@ -1,0 +1,330 @@
+/** The parts of one space, and what passes between them. What each does is in its own file. */
+import { equalBytes, fromHex, toHex } from './bytes.ts'
+import { Documents } from './documents.ts'
+import { SkeinError } from './errors.ts'
+import { Lifecycle } from './lifecycle.ts'
+import type { LogId } from './log/entry.ts'
+import { Health } from './log/health.ts'
+import { logIdOf, type Log } from './log/store.ts'
+import { Roles } from './roles.ts'
+import { Delivery } from './space-delivery.ts'
+import type { EmitSpaceEvent } from './space-events.ts'
+import { SpaceLogs, type LogsContext } from './space-logs.ts'
+import { membersOf, type Member } from './space-members.ts'
+import { Admission } from './sync/admission.ts'
+import type { PeerConnection } from './sync/connection.ts'
+import type { Introducible } from './sync/introducer.ts'
+import type { SealedPresence } from './sync/presence-message.ts'
+import { PresenceSealer } from './sync/presence-sealer.ts'
+import { Replicas } from './sync/replicas.ts'
+import { SpaceSync } from './sync/space-sync.ts'
+import type { Role } from './trust/control.ts'
+import { ControlState } from './trust/control-state.ts'
+import { KeyRing } from './trust/keys.ts'
+import { cutsInForce, mayWrite, type DeviceId } from './trust/members.ts'
+import { AppEvents } from './views/app-events.ts'
+import { ViewFlush } from './views/view-flush.ts'
+import { ViewStore } from './views/view-store.ts'
+
+/**
+ * What the parts of a space need of its device.
+ * @internal
+ */
+export interface PartsContext extends LogsContext {
+  readonly connections: () => Iterable<PeerConnection>
+  /** The transport that takes introductions, or null. */
+  readonly introducible: Introducible | null
+}
+
+export class SpaceParts {
+  readonly context: PartsContext
+  readonly genesis: Uint8Array
+  readonly emit: EmitSpaceEvent
+  /** This device. */
+  readonly me: DeviceId
+  readonly control: ControlState
+  readonly views: ViewStore
+  readonly viewFlush: ViewFlush
+  readonly logs: SpaceLogs
+  readonly events: AppEvents
+  readonly sync: SpaceSync
+  readonly replicas: Replicas
+  readonly admission: Admission
+  readonly roles: Roles
+  readonly documents: Documents
+  readonly health: Health
+  readonly lifecycle: Lifecycle
+  readonly #delivery: Delivery
+  isLeaving = false
+  /** This device holds the key of a cold owner, and is looking for control logs. */
+  isRecovering = false
+  /** Others that have proven that they hold it. */
+  readonly #recovering = new Set<DeviceId>()
+
+  constructor(
+    spaceKey: Uint8Array,
+    genesis: Uint8Array,
+    id: Uint8Array,
+    context: PartsContext,
+    emit: EmitSpaceEvent
+  ) {
+    this.context = context
+    this.genesis = genesis
+    this.emit = emit
+    this.me = toHex(context.device.publicKey)
+    this.#delivery = new Delivery(this)
+    const ring = new KeyRing(id, spaceKey)
+    this.control = new ControlState(genesis, ring, context.device.publicKey, context.box)
+    this.views = new ViewStore(() => context.store.database, id)
+    this.health = new Health({
+      clock: context.platform.clock,
+      reopenStore: () => context.reopenStore(),
+      onChange: (error) => this.emit('storage', { error }),
+      onHealed: () => {
+        this.logs.trustChanged()
+        this.viewFlush.soon()
+      }
+    })
+    this.viewFlush = new ViewFlush({
+      clock: context.platform.clock,
+      views: this.views,
+      store: context.store,
+      health: this.health
+    })
+    this.logs = new SpaceLogs({
+      context,
+      control: this.control,
+      genesis,
+      health: this.health,
+      viewCut: () => this.views.cut,
+      isClosing: () => this.lifecycle.isClosing,
+      onDelivered: (delivered) => this.#delivery.deliver(delivered),
+      onPassedOver: () => this.sync.checkSynced(),
+      onInvalid: (device, error) => this.emit('peer-error', { device, error }),
+      onForkEvidence: (log, length) => this.#forkSeen(log, length),
+      onLog: (log) => this.sync.watch(log),
+      onLeaving: (counts) => this.#delivery.leaveOut(counts),
+      onFollowed: () => this.#delivery.followed(),
+      onWriting: (error) => this.#writingFailed(error),
+      onCaughtUp: () => {
+        for (const document of this.documents.open) document.mayWriteChanged()
+      }
+    })
+    const { feed } = this.logs
+    this.events = new AppEvents({ views: this.views, readBack: (ref) => feed.readBack(ref) })
+    this.events.on('filed', ({ entry }) => this.emit('entry', { entry }))
+    this.replicas = new Replicas({
+      clock: context.platform.clock,
+      space: id,
+      database: () => context.store.database
+    })
+    const { platform, device } = context
+    const presence = new PresenceSealer({ platform, space: id, device, control: this.control })
+    this.sync = new SpaceSync({
+      clock: context.platform.clock,
+      spaceKey,
+      feed,
+      isMember: (device) => this.control.members.get(device)?.role != null,
+      mayRead: (device) => {
+        const role = this.control.members.get(device)?.role ?? null
+        return role !== null && role !== 'mirror'
+      },
+      newsFor: (device) => this.#newsFor(device),
+      isRecovering: (device) => this.isRecovering || this.#recovering.has(device),
+      isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
+      syncStore: () => context.store.sync(),
+      onPeers: (added, removed) => this.#peersChanged(added, removed),
+      onSynced: (synced) => {
+        this.emit('synced', { synced })
+        for (const document of this.documents.open) document.syncedChanged(synced)
+      },
+      onHoldings: () => {
+        this.emit('holdings', {})
+        for (const document of this.documents.open) document.safetyChanged()
+      },
+      onHeard: (device, holdings) => this.replicas.heard(device, holdings),
+      device: this.me,
+      readPresence: (bytes) => presence.read(bytes),
+      onPresence: (sealed) => this.#receivePresence(presence, sealed),
+      onPresenceGone: (devices) => this.documents.presenceGone(devices),
+      presenceIn: (document) => presence.sealAgain(this.documents.presenceIn(document)),
+      onLook: (device, look) => this.documents.receiveLook(device, look),
+      onForkEvidence: (log, length) => this.#forkSeen(log, length),
+      isConnected: (device) =>
+        [...context.connections()].some((one) => one.device === device && !one.isClosed),
+      introducible: () => context.introducible,
+      probeStore: () => context.store.probe(),
+      onStore: (error) => {
+        if (error === null) this.health.set('receiving', null)
+        else this.health.storeFailed('receiving', error)
+      }
+    })
+    this.documents = new Documents({
+      clock: context.platform.clock,
+      space: id,
+      device: this.me,
+      member: (device) => this.control.members.get(device),
+      mayWrite: () =>
+        !this.readOnly ? 'yes' : mayWrite(this.role) && !this.isLeaving ? 'not-now' : 'no',
+      views: this.views,
+      feed,
+      sync: () => this.sync,
+      ownLog: () => this.logs.ownLog,
+      sendPresence: (own) => {
+        const sealed = presence.seal(own)
+        if (sealed !== null) this.sync.sendPresence(sealed)
+      },
+      assertOpen: () => this.lifecycle.assertOpen(),
+      onDocument: (name) => this.emit('document', { name }),
+      onEdit: (name, device) => this.emit('edit', { name, device }),
+      onSplit: (name, devices) => this.emit('split', { name, devices }),
+      onStorage: (error) => this.emit('storage', { error })
+    })
+    this.admission = new Admission({
+      platform: context.platform,
+      device: this.me,
+      genesis,
+      control: this.control,
+      append: async (kind, body) => void (await this.logs.ownLog.append('control', kind, body)),
+      positionOf: (device) => this.logs.positionOf(device),
+      onPeerError: (device, error) => this.emit('peer-error', { device, error }),
+      lift: (device, role) => this.roles.lift(device, role),
+      onRecovering: (device) => {
+        this.#recovering.add(device)
+        this.sync.update()
+      }
+    })
+    this.roles = this.rolesOf(
+      this.me,
+      async (kind, body) => void (await this.logs.ownLog.append('control', kind, body))
+    )
+    this.lifecycle = new Lifecycle(
+      () => this.#open(),
+      () => this.#close()
+    )
+  }
+
+  /** This device's role; null before it was let in, and after it left. */
+  get role(): Role | null {
+    return this.control.members.get(this.me)?.role ?? null
+  }
+
+  /** True while nothing this device writes would count, or be right. */
+  get readOnly(): boolean {
+    return (
+      this.isLeaving ||
+      !mayWrite(this.role) ||
+      this.control.epochs.anyKey === null ||
+      this.control.unknownCritical !== null ||
+      this.logs.ownLog.isBehind
+    )
+  }
+
+  get connections(): () => Iterable<PeerConnection> {
+    return this.context.connections
+  }
+
+  readonly members = (): Member[] => membersOf(this.control, this.me, this.sync.peers)
+
+  /** What this device, or an owner whose keys are at hand, may do about roles; `append` adds to its control log. */
+  rolesOf(device: DeviceId, append: (kind: number, body: Uint8Array) => Promise<void>): Roles {
+    return new Roles({
+      device,
+      control: this.control,
+      feed: this.logs.feed,
+      randomBytes: (length) => this.context.platform.randomBytes(length),
+      positionOf: (of) => this.logs.positionOf(of),
+      append
+    })
+  }
+
+  async #open(): Promise<void> {
+    await this.#openViews()
+    await this.replicas.ready()
+    await this.logs.open()
+  }
+
+  /** Views are a cache of the logs: what cannot be read of them is thrown away and made anew. */
+  async #openViews(): Promise<void> {
+    try {
+      await this.views.ready()
+    } catch (error) {
+      if (!(error instanceof SkeinError) || error.code !== 'BAD_ENCODING') throw error
+      await this.views.clear()
+    }
+  }
+
+  async #close(): Promise<void> {
+    const failures: unknown[] = []
+    const attempt = async (step: () => Promise<unknown> | void): Promise<void> => {
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    failures.push(...(await this.documents.close()))
+    this.events.close()
+    this.viewFlush.stop()
+    this.health.stop()
+    await attempt(() => this.logs.closeOwn())
+    this.admission.stop()
+    this.sync.stop()
+    this.replicas.stop()
+    this.logs.feed.stop()
+    await attempt(() => this.logs.followed())
+    // The logs have all that the views are made of, and others say again what they hold: where that cannot be written,
+    // nothing is lost.
+    await this.views.flush().catch(() => {})
+    await this.replicas.flush().catch(() => {})
+    for (const log of this.logs.feed.logs) await attempt(() => this.context.store.closeLog(log))
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Where it stands that a device was removed. */
+  #newsFor(device: DeviceId): { log: LogId; length: number }[] {
+    const member = this.control.members.get(device)
+    return (member === undefined ? [] : cutsInForce(member)).map(({ issuer, seq }) => {
+      const name = {
+        space: this.control.ring.space,
+        device: fromHex(issuer),
+        core: 'control'
+      } as const
+      return { log: logIdOf(name), length: seq + 1 }
+    })
+  }
+
+  #peersChanged(added: DeviceId[], removed: DeviceId[]): void {
+    const { peers } = this.sync
+    this.emit('peers', { added, removed, peers })
+    const connected = peers.length > 0
+    const wasConnected = peers.length - added.length + removed.length > 0
+    if (connected !== wasConnected) {
+      this.emit('status', { status: connected ? 'connected' : 'disconnected', connected })
+    }
+    this.documents.peersChanged(added, removed)
+  }
+
+  #forkSeen(log: Log, length: number): void {
+    this.emit('fork', { device: toHex(log.name.device), length })
+  }
+
+  #receivePresence(sealer: PresenceSealer, sealed: SealedPresence): void {
+    const { device } = sealed
+    try {
+      const presence = sealer.open(sealed)
+      if (presence !== null) this.documents.receivePresence(device, presence)
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
+      this.emit('peer-error', { device, error })
+    }
+  }
+
+  #writingFailed(error: SkeinError | null): void {
+    this.health.set('writing', error)
+    for (const document of this.documents.open) {
+      if (error !== null) document.writingFailed(error)
+      document.safetyChanged()
+    }
+  }
+}
