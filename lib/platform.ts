@@ -59,6 +59,11 @@ export interface Storage {
   readonly corestore: string | object
   /** True where the corestore has made durable whatever it says it has written: blocks then need no outbox. */
   readonly isDurable?: boolean
+  /**
+   * Names the last time that this was found to be a copy of a device's storage (a restored backup, a cloned folder): the
+   * device may have written more since. Null, or absent, where nothing tells of a copy.
+   */
+  readonly copyId?: Uint8Array | null
   /** The secrets file as last written, or null. Fails with `STORAGE_DAMAGED` where there are outboxes and no secrets. */
   readSecrets(): Promise<Uint8Array | null>
   /** Replaces the secrets file atomically and durably; only the owner can read it. */

@@ -9,6 +9,7 @@ import { keyIdOf, kinds, sealEntry, type CoreName, type Dep, type LogId } from '
 import { Feed, type Counts, type Delivered } from './log/feed.ts'
 import type { Health } from './log/health.ts'
 import { behindError, OwnLog, type Appended, type OwnCore } from './log/own-log.ts'
+import { OwnTail } from './log/own-tail.ts'
 import type { Log, LogName, LogStore } from './log/store.ts'
 import type { Platform, Storage } from './platform.ts'
 import type { DeviceKeys } from './transport.ts'
@@ -27,6 +28,7 @@ import {
 
 /** What each member waits, in its turn, for others to hand a key over. */
 const mendAfterMs = 3_000
+const answerRetryMs = 1_000
 
 /**
  * The device that the logs lie on.
@@ -71,6 +73,9 @@ export class SpaceLogs {
   readonly #me: DeviceId
   #ownLog!: OwnLog
   #own!: Record<OwnCore, Log>
+  /** While members are asked how much this device has written. */
+  #ownTail: OwnTail | null = null
+  #cancelAnswer: (() => void) | null = null
   #following: Promise<void> = Promise.resolve()
   #isMakingEpoch = false
   #cancelMending: (() => void) | null = null
@@ -117,6 +122,7 @@ export class SpaceLogs {
       content: this.#own.content,
       outbox: await storage.openOutbox(toHex(control.ring.space)),
       isStoreDurable: storage.isDurable === true,
+      copyId: storage.copyId ?? null,
       platform,
       keyFor: (core) => this.#keyFor(core),
       onKeyWanted: () => this.#makeEpochSoon(),
@@ -138,12 +144,20 @@ export class SpaceLogs {
       log.on('progress', () => this.#ownProgress(log))
       log.on('conflict', ({ length }) => this.#options.onForkEvidence(log, length))
     }
-    if (this.#ownLog.isBehind) health.set('lacking', behindError())
+    if (this.#ownLog.isBehind) health.set('lacking', behindError(this.#ownLog.asks))
+    if (this.#ownLog.asks) {
+      this.#ownTail = new OwnTail({
+        clock: platform.clock,
+        logs: [this.#own.control, this.#own.content],
+        onAnswered: () => this.#answered()
+      })
+    }
     this.trustChanged()
     await this.settled()
     this.#isSettled = true
     this.trustChanged()
     await this.settled()
+    if (this.#ownLog.asks && !this.#hasOthers) await this.#ownLog.answered()
     // A cold owner may stand before it.
     const owner = control.genesis.owners.at(-1)!
     const isFounder = equalBytes(owner.signKey, device.publicKey)
@@ -195,9 +209,43 @@ export class SpaceLogs {
 
   /** Writes what is left. */
   async closeOwn(): Promise<void> {
+    this.#ownTail?.stop()
+    this.#cancelAnswer?.()
     this.#cancelMending?.()
     // Undefined where opening failed half-way.
     await (this.#ownLog as OwnLog | undefined)?.close()
+  }
+
+  /** Members that are connected now, or no longer. */
+  peersChanged(added: readonly DeviceId[], removed: readonly DeviceId[]): void {
+    this.#ownTail?.came(added)
+    this.#ownTail?.gone(removed)
+  }
+
+  /** What a connected member says it holds. */
+  heard(
+    device: DeviceId,
+    holdings: readonly { readonly log: LogId; readonly length: number }[]
+  ): void {
+    this.#ownTail?.heard(device, holdings)
+  }
+
+  #answered(): void {
+    const { context, health, isClosing } = this.#options
+    this.#ownTail = null
+    this.#ownLog.answered().catch((cause: unknown) => {
+      if (isClosing()) return
+      const message = 'What members say this device has written could not be noted'
+      health.set('lacking', storageError(message, cause))
+      this.#cancelAnswer = context.platform.clock.after(answerRetryMs, () => this.#answered())
+    })
+  }
+
+  /** Is there, or was there, another device that may know what this one wrote? The keys of a cold owner are on none. */
+  get #hasOthers(): boolean {
+    const { members, genesis } = this.#options.control
+    const cold = genesis.owners.slice(0, -1).map(({ signKey }) => toHex(signKey))
+    return [...members.keys()].some((device) => device !== this.#me && !cold.includes(device))
   }
 
   /** Resolves when opening members' logs has ended. */

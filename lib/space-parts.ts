@@ -142,7 +142,10 @@ export class SpaceParts {
         this.emit('holdings', {})
         for (const document of this.documents.open) document.safetyChanged()
       },
-      onHeard: (device, holdings) => this.replicas.heard(device, holdings),
+      onHeard: (device, holdings) => {
+        this.replicas.heard(device, holdings)
+        this.logs.heard(device, holdings)
+      },
       device: this.me,
       readPresence: (bytes) => presence.read(bytes),
       onPresence: (sealed) => this.#receivePresence(presence, sealed),
@@ -296,6 +299,7 @@ export class SpaceParts {
 
   #peersChanged(added: DeviceId[], removed: DeviceId[]): void {
     const { peers } = this.sync
+    this.logs.peersChanged(added, removed)
     this.emit('peers', { added, removed, peers })
     const connected = peers.length > 0
     const wasConnected = peers.length - added.length + removed.length > 0

@@ -81,7 +81,8 @@ class FolderImage implements StorageImage {
     if ((await readMaybe(corestore)) === null) {
       faults.push({ file: 'store/CORESTORE', message: 'is missing' })
     } else if (!(await DeviceFile.validate(corestore, {}))) {
-      const message = 'says that the store was made elsewhere or changed by hand: it will not open'
+      const message =
+        'says that the store is a copy: at the next opening this device asks a member what it has written since'
       faults.push({ file: 'store/CORESTORE', message })
     }
     const database = join(this.#path, 'store', 'db')

@@ -5,6 +5,7 @@
  *     secrets    the keys
  *     outbox/    what must survive a power loss before it reaches the store
  *     store/     the corestore
+ *     copied     names this copy of the folder, if it is one
  *     reserve    room to open the store again on a full disk
  */
 import { join, resolve } from 'node:path'
@@ -81,7 +82,7 @@ class Folder implements Storage {
     this.#secrets = join(path, 'secrets')
     this.#outboxes = join(path, 'outbox')
     this.#reserve = new Reserve(disk, join(path, 'reserve'), randomBytes)
-    this.#deviceFile = new DeviceFile(disk, this.#store)
+    this.#deviceFile = new DeviceFile(disk, this.#store, randomBytes)
     this.#writeAhead = new WriteAhead(disk, this.#store)
   }
 
@@ -102,6 +103,10 @@ class Folder implements Storage {
     const storage = new HypercoreStorage(this.#store, { writeBufferSize: writeBufferBytes })
     new RecentWrites(storage.rocks._state, storage.db.defaultColumnFamily)
     return (this.#database = storage)
+  }
+
+  get copyId(): Uint8Array | null {
+    return this.#deviceFile.copyId
   }
 
   readSecrets(): Promise<Uint8Array | null> {

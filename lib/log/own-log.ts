@@ -12,7 +12,8 @@
  *
  * Records in the outbox: 0 and 1, a block of the control and the content log (index: its place) · 2, a session mark
  * (index: the client counter; bytes: 1 when the session ended cleanly) · 3, a watermark (index: 0 control, 1 content;
- * bytes: varUint of the length that the store is known to hold durably).
+ * bytes: varUint of the length that the store is known to hold durably) · 4, a member has answered what this device wrote
+ * (index: 0; bytes: the name of the copy of the storage for which it was asked, or none).
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
@@ -23,7 +24,9 @@ import type { Outbox, OutboxRecord, Platform } from '../platform.ts'
 import { maxBodyBytes, sealEntry, type Dep, type Entry, type LogId } from './entry.ts'
 import type { Log } from './store.ts'
 
-const recordKinds = { control: 0, content: 1, session: 2, watermark: 3 } as const
+const recordKinds = { control: 0, content: 1, session: 2, watermark: 3, answered: 4 } as const
+/** By so much at most a copy passes over client counters: what it wrote before, and does not know of, has used some. */
+const maxCountersPassedOver = 2 ** 20
 const trimAtBytes = 4 * 1024 * 1024
 const maxGroupBytes = 8 * 1024 * 1024
 const firstRetryMs = 500
@@ -60,6 +63,8 @@ export interface OwnLogOptions {
   readonly outbox: Outbox
   /** The store makes durable what it takes: blocks pass no outbox. */
   readonly isStoreDurable?: boolean
+  /** See `Storage.copyId`. */
+  readonly copyId?: Uint8Array | null
   readonly platform: Platform
   /** The key that a new entry is sealed under; null where it waits for one that is still to be made. */
   readonly keyFor: (core: OwnCore) => Uint8Array | null
@@ -103,6 +108,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #closed = false
   /** Lengths that the logs are known to have had; below them nothing may be appended. */
   readonly #known: Record<OwnCore, number> = { control: 0, content: 0 }
+  /** See `asks`. */
+  #asks = false
+  #answer: OutboxRecord | null = null
   /** While the store lacks entries: the blocks in the outbox, once they have been read. */
   #tail: OutboxRecord[] | null = null
   #recovering: Promise<void> | null = null
@@ -133,8 +141,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         this.#know(core, decoding.readVarUint(decoding.createDecoder(record.bytes)))
       } else if (record.kind === recordKinds.control || record.kind === recordKinds.content) {
         this.#know(coreOf(record), record.index + 1)
-      }
+      } else if (record.kind === recordKinds.answered) this.#answer = record
     }
+    this.#asks = this.#mustAsk(records.length === 0)
     for (const core of ['control', 'content'] as const) this.#know(core, this.#logs[core].length)
     this.#tail = records.filter((record) => record.kind <= recordKinds.content)
     const isKept = [
@@ -147,10 +156,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here. So does one
     // whose edits have yet to come back.
     const isClean = session === null || (session.clean && !this.isBehind)
-    this.#session = {
-      counter: (session?.counter ?? 0) + (isClean ? 0 : 1),
-      marked: false
-    }
+    const passedOver = this.#asks ? this.#passedOver() : isClean ? 0 : 1
+    this.#session = { counter: (session?.counter ?? 0) + passedOver, marked: false }
     for (const core of ['control', 'content'] as const) {
       this.#logs[core].on('progress', () => this.#recoverMaybe())
     }
@@ -191,7 +198,42 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** True while the store lacks entries that this device is known to have written: they come back from a peer. */
   get isBehind(): boolean {
-    return this.#lacks('control') || this.#lacks('content')
+    return this.#asks || this.#lacks('control') || this.#lacks('content')
+  }
+
+  /**
+   * True while this may be an older state of a device that has written more, which nothing here tells of (a restored
+   * backup, a cloned folder): nothing is written before a member has said how much there is.
+   */
+  get asks(): boolean {
+    return this.#asks
+  }
+
+  /** Nobody who could be asked knows of more than the logs' lengths here now. */
+  async answered(): Promise<void> {
+    if (!this.#asks || this.#closed) return
+    for (const core of ['control', 'content'] as const) this.#know(core, this.#logs[core].length)
+    const bytes = this.#options.copyId ?? new Uint8Array()
+    const answer = { kind: recordKinds.answered, index: 0, bytes }
+    // A length that a member has told of must not be lost again, once nobody is asked any more.
+    await this.#options.sync()
+    await this.#options.outbox.append([answer])
+    this.#answer = answer
+    this.#asks = false
+    this.#recoverMaybe()
+  }
+
+  #mustAsk(isOutboxEmpty: boolean): boolean {
+    const { copyId, isStoreDurable } = this.#options
+    if (copyId != null) return this.#answer === null || !equalBytes(this.#answer.bytes, copyId)
+    // What was written stands in the outbox, or its watermarks do: it has been lost.
+    const { control, content } = this.#logs
+    return isStoreDurable !== true && isOutboxEmpty && control.length + content.length > 0
+  }
+
+  #passedOver(): number {
+    const [a, b, c] = this.#options.platform.randomBytes(3) as unknown as [number, number, number]
+    return 1 + (((a << 16) | (b << 8) | c) % maxCountersPassedOver)
   }
 
   /** What the outbox holds now, for whoever checks it. */
@@ -243,7 +285,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       this.#run()
       const running = this.#running ?? this.#recovering
       if (running !== null) await running
-      else if (!this.#lacksKey) throw behindError()
+      else if (!this.#lacksKey) throw behindError(this.#asks)
       else if (waitsForKey) await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
       else throw new SkeinError('NOT_ALLOWED', 'No content key is here that may be used')
       if (this.#error !== null) throw this.#error
@@ -344,7 +386,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         next++
       }
       if (missing.length > 0) await log.append(missing)
-      if (this.#lacks(core)) log.download()
+      if (this.#asks || this.#lacks(core)) log.download()
     }
     if (!this.isBehind) this.#tail = null
   }
@@ -523,7 +565,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       await outbox.trim([
         watermarkRecord(0, lengths.control),
         watermarkRecord(1, lengths.content),
-        sessionRecord(this.#session.counter, false)
+        sessionRecord(this.#session.counter, false),
+        ...(this.#answer === null ? [] : [this.#answer])
       ])
       this.#trimAt = trimAtBytes
     } catch {
@@ -550,10 +593,12 @@ function closedError(): SkeinError {
   return new SkeinError('CLOSED', 'The log has been closed')
 }
 
-export function behindError(): SkeinError {
+export function behindError(asks = false): SkeinError {
   return new SkeinError(
     'LOG_BEHIND',
-    'The store is older than what this device has written; it waits for the rest from a peer'
+    asks
+      ? 'This storage is a copy, perhaps an old one: this device waits for a member to say what it has written since'
+      : 'The store is older than what this device has written; it waits for the rest from a peer'
   )
 }
 
@@ -586,7 +631,8 @@ export function readOutboxRecords(records: readonly OutboxRecord[]): OutboxConte
       const core = index === 0 ? 'control' : 'content'
       const length = decoding.readVarUint(decoding.createDecoder(bytes))
       watermarks[core] = Math.max(watermarks[core], length)
-    } else if (kind !== recordKinds.session) faults.push(`it has a record of unknown kind ${kind}`)
+    } else if (kind !== recordKinds.session && kind !== recordKinds.answered)
+      faults.push(`it has a record of unknown kind ${kind}`)
   }
   return {
     control: { watermark: watermarks.control, blocks: blocks.control },

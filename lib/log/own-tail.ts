@@ -1,0 +1,88 @@
+/**
+ * How much this device has written, asked of the members that are connected: a restored backup or a cloned folder does
+ * not know, and what it wrote on top of the old end would fork its log for good.
+ *
+ * Each says what it holds once it is connected. What it holds of this device's logs is believed once the log is known to
+ * be so long by its author's own signature, which hypercore fetches first; who claims more than that comes to is left out.
+ */
+import type { Clock } from '../platform.ts'
+import type { DeviceId } from '../trust/members.ts'
+import type { LogId } from './entry.ts'
+import type { Log } from './store.ts'
+
+/** For a signature to come, which is one round trip and at most a block behind it. */
+const patienceMs = 60_000
+
+export interface OwnTailOptions {
+  readonly clock: Clock
+  readonly logs: readonly Log[]
+  /** All who are connected have answered, one at least, and the logs' lengths here are what they said. */
+  readonly onAnswered: () => void
+}
+
+export class OwnTail {
+  readonly #options: OwnTailOptions
+  /** Null until the device has said something. */
+  readonly #claimsByDevice = new Map<DeviceId, Map<LogId, number> | null>()
+  readonly #implausible = new Set<DeviceId>()
+  readonly #stopListening: (() => void)[]
+  #cancel: (() => void) | null = null
+  #isStopped = false
+
+  constructor(options: OwnTailOptions) {
+    this.#options = options
+    this.#stopListening = options.logs.map((log) => log.on('progress', () => this.#look()))
+  }
+
+  /** Members that are connected now. */
+  came(devices: readonly DeviceId[]): void {
+    for (const device of devices)
+      if (!this.#claimsByDevice.has(device)) this.#claimsByDevice.set(device, null)
+  }
+
+  /** What a connected member says it holds: all of it at first, then what is new. */
+  heard(
+    device: DeviceId,
+    holdings: readonly { readonly log: LogId; readonly length: number }[]
+  ): void {
+    let claims = this.#claimsByDevice.get(device) ?? null
+    if (claims === null) this.#claimsByDevice.set(device, (claims = new Map()))
+    for (const { log, length } of holdings) claims.set(log, Math.max(claims.get(log) ?? 0, length))
+    this.#look()
+  }
+
+  /** Members that are connected no longer. */
+  gone(devices: readonly DeviceId[]): void {
+    for (const device of devices) this.#claimsByDevice.delete(device)
+    this.#look()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancel?.()
+    for (const stop of this.#stopListening) stop()
+  }
+
+  #look(): void {
+    if (this.#isStopped || this.#claimsByDevice.size === 0) return
+    const devices = [...this.#claimsByDevice.keys()]
+    const waitsFor = devices.filter((device) => !this.#isHere(device))
+    if (waitsFor.length === 0) {
+      this.stop()
+      this.#options.onAnswered()
+      return
+    }
+    this.#cancel ??= this.#options.clock.after(patienceMs, () => {
+      this.#cancel = null
+      for (const device of devices) if (!this.#isHere(device)) this.#implausible.add(device)
+      this.#look()
+    })
+  }
+
+  #isHere(device: DeviceId): boolean {
+    if (this.#implausible.has(device)) return true
+    const claims = this.#claimsByDevice.get(device)
+    if (claims == null) return false
+    return this.#options.logs.every((log) => (claims.get(log.id) ?? 0) <= log.length)
+  }
+}
