@@ -2,7 +2,7 @@
  * Documents that are open elsewhere than in this process' memory: in the tabs of a page's origin, of which one owns the
  * logs. Each has a client counter of its own, and so a Yjs client id of its own; what one writes, the others are given.
  */
-import type { Appended } from './log/own-log.ts'
+import type { Appended } from './log/group.ts'
 import type { LogId } from './log/entry.ts'
 import type { DeviceId } from './trust/members.ts'
 import type { IncomingEdit } from './views/applier.ts'

@@ -2,7 +2,7 @@
 import type * as Y from 'yjs'
 import type { SkeinError } from './errors.ts'
 import type { LogId } from './log/entry.ts'
-import type { Appended } from './log/own-log.ts'
+import type { Appended } from './log/group.ts'
 import type { Clock } from './platform.ts'
 import type { DeviceId } from './trust/members.ts'
 import type { IncomingEdit } from './views/applier.ts'

@@ -1,7 +1,7 @@
 /** Checks this device's outbox against its logs: what it holds must be in them, or be what comes next. */
 import { equalBytes } from '../bytes.ts'
 import type { LogId } from '../log/entry.ts'
-import { readOutboxRecords } from '../log/own-log.ts'
+import { readOutboxRecords } from '../log/outbox-records.ts'
 import { Unreadable, type StoredLog } from '../log/store-image.ts'
 import type { OutboxRecord } from '../platform.ts'
 import type { CheckedLog } from './log-check.ts'

@@ -17,7 +17,8 @@ import {
   type LogId
 } from './entry.ts'
 import { countContent, type Countable, type Past } from './counts.ts'
-import type { Appended, OwnCore } from './own-log.ts'
+import type { Appended } from './group.ts'
+import type { OwnCore } from './outbox-records.ts'
 import type { Log } from './store.ts'
 
 const blocksARead = 64

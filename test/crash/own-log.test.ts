@@ -8,7 +8,8 @@ import * as assert from 'uvu/assert'
 import { Emitter } from '../../lib/events.ts'
 import { SkeinError, type Outbox, type OutboxRecord, type Platform } from '../../lib/index.ts'
 import { logIdOf, type Log, type LogEvents } from '../../lib/log/store.ts'
-import { OwnLog, type OwnCore } from '../../lib/log/own-log.ts'
+import { OwnLog } from '../../lib/log/own-log.ts'
+import type { OwnCore } from '../../lib/log/outbox-records.ts'
 import { deadline, eventually } from '../events.ts'
 
 const test = suite('own log')
