@@ -32,12 +32,15 @@ export class DeviceFile {
     return this.#copyId
   }
 
-  /** Before corestore opens: where there is no database yet nothing is lost with the file, and it is made anew. */
-  async prepare(): Promise<void> {
+  /**
+   * Before corestore opens: where there is no database yet nothing is lost with the file, and it is made anew. `isPutBack`:
+   * the store is known for a copy otherwise.
+   */
+  async prepare(isPutBack: boolean): Promise<void> {
     const names = await this.#disk.list(join(this.#store, 'db'))
     this.#copyId = await readSecrets(this.#disk, this.#copied)
     if (names.some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.\w+)$/.test(name))) {
-      if (!(await this.#isCopy())) return
+      if (!isPutBack && !(await this.#isCopy())) return
       // Durably, before what shows it is gone.
       const copyId = this.#randomBytes(idBytes)
       await writeSecrets(this.#disk, this.#copied, copyId)

@@ -6,6 +6,7 @@
  *     outbox/    what must survive a power loss before it reaches the store
  *     store/     the corestore
  *     copied     names this copy of the folder, if it is one
+ *     opening    when it was opened last, beside its mark: see opening.ts
  *     reserve    room to open the store again on a full disk
  */
 import { join, resolve } from 'node:path'
@@ -15,6 +16,7 @@ import type { Outbox, Storage } from '../../lib/platform.ts'
 import { DeviceFile } from './device-file.ts'
 import { makeFolder, nodeDisk, type Disk } from './disk.ts'
 import { Lock } from './lock.ts'
+import { Opening } from './opening.ts'
 import { FileOutbox } from './outbox.ts'
 import { RecentWrites } from './recent-writes.ts'
 import { Reserve } from './reserve.ts'
@@ -67,6 +69,7 @@ class Folder implements Storage {
   readonly #outboxes: string
   readonly #reserve: Reserve
   readonly #deviceFile: DeviceFile
+  readonly #opening: Opening
   readonly #writeAhead: WriteAhead
   readonly #openOutboxesByName = new Map<string, FileOutbox | null>()
   readonly #tasks = new Set<Promise<unknown>>()
@@ -83,19 +86,17 @@ class Folder implements Storage {
     this.#outboxes = join(path, 'outbox')
     this.#reserve = new Reserve(disk, join(path, 'reserve'), randomBytes)
     this.#deviceFile = new DeviceFile(disk, this.#store, randomBytes)
+    this.#opening = new Opening(disk, join(path, 'opening'), randomBytes)
     this.#writeAhead = new WriteAhead(disk, this.#store)
   }
 
   async ready(): Promise<void> {
     await makeFolder(this.#disk, this.#store)
     await makeFolder(this.#disk, this.#outboxes)
-    await this.#deviceFile.prepare()
-    try {
-      await this.#reserve.hold(reserveBytes)
-    } catch (error) {
-      // A disk too full for the reserve can still be read, and perhaps opened.
-      if (!(error instanceof SkeinError && error.code === 'DISK_FULL')) throw error
-    }
+    await this.#deviceFile.prepare(await this.#opening.isCopy())
+    // A disk too full for these can still be read, and perhaps opened.
+    await unlessFull(this.#opening.note())
+    await unlessFull(this.#reserve.hold(reserveBytes))
   }
 
   /** A new one at each reading, for one Corestore: when that is closed, so is this. */
@@ -206,5 +207,13 @@ class Folder implements Storage {
     } finally {
       this.#tasks.delete(running)
     }
+  }
+}
+
+async function unlessFull(step: Promise<void>): Promise<void> {
+  try {
+    await step
+  } catch (error) {
+    if (!(error instanceof SkeinError && error.code === 'DISK_FULL')) throw error
   }
 }

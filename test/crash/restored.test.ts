@@ -2,7 +2,8 @@
  * A device's folder put back to what it was, or copied elsewhere: nothing in it tells what the device has written since.
  * It asks a member before it writes, so that no log forks, and what it had written comes back.
  */
-import { cpSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runDht } from '../../adapters/dht.ts'
@@ -101,6 +102,63 @@ test('a restored folder takes back what it had written since, then writes, over 
     await bob.close()
     await dht.close()
   }
+})
+
+/** As `rsync --delete` without temporary files, or `cp` over what is there: a file that is there keeps its inode. */
+function putBack(backup: string, at: string): void {
+  for (const name of readdirSync(at, { recursive: true, encoding: 'utf8' })) {
+    if (!existsSync(join(backup, name))) rmSync(join(at, name), { recursive: true, force: true })
+  }
+  for (const name of readdirSync(backup, { recursive: true, encoding: 'utf8' })) {
+    const [from, to] = [join(backup, name), join(at, name)]
+    if (statSync(from).isDirectory()) continue
+    const isSame =
+      existsSync(to) &&
+      statSync(to).size === statSync(from).size &&
+      Math.abs(statSync(to).mtimeMs - statSync(from).mtimeMs) < 1
+    if (!isSame) cpSync(from, to, { force: true, preserveTimestamps: true })
+  }
+}
+
+test('a folder put back in place, file by file, is known for one; one put back to what it was is not', async () => {
+  using folder = scratch('restored')
+  const [at, backup] = [`${folder.path}/alice`, `${folder.path}/backup`]
+  const network = new MemoryNetwork()
+  await using bob = await start(`${folder.path}/bob`, 'bob', memory(network))
+  let alice = await start(at, 'alice', memory(network))
+  const founded = await alice.createSpace({ name: 'Notes' })
+  const atBob = await bob.join(await founded.invite())
+  const first = await founded.open('plans')
+  await write(first, 'first;')
+  await deadline(first.saved({ peers: 1 }), 20_000, 'bob holds the first')
+  const alicesId = alice.id
+  await alice.close()
+  const mark = statSync(join(at, 'store', 'CORESTORE')).ino
+  copy(at, backup)
+  putBack(backup, at)
+  network.partition([[fromHex(alicesId)], [fromHex(bob.id)]])
+  alice = await start(at, 'alice', memory(network))
+  const untouched = alice.spaces()[0]!
+  assert.not(untouched.readOnly, 'nothing was written since')
+  const writing = await untouched.open('plans')
+  network.heal()
+  await write(writing, 'lost;')
+  await deadline(writing.saved({ peers: 1 }), 20_000, 'bob holds it')
+  await alice.close()
+
+  putBack(backup, at)
+  assert.is(statSync(join(at, 'store', 'CORESTORE')).ino, mark, 'corestore would not notice')
+  alice = await start(at, 'alice', memory(network))
+  const space = alice.spaces()[0]!
+  const faults = faultsOf(space, atBob)
+  const note = await space.open('plans')
+  await deadline(whenMayWrite(space), 20_000, 'alice may write again')
+  await write(note, 'after;')
+  await deadline(note.saved({ peers: 1 }), 20_000, 'bob holds all')
+  await whenText((await atBob.open('plans')).doc, 'after;lost;first;')
+  await whenText(note.doc, 'after;lost;first;')
+  assert.equal(faults, [])
+  await alice.close()
 })
 
 test('a restored folder waits for a member, also over a restart, and keeps what is written meanwhile', async () => {
