@@ -1,5 +1,5 @@
 /**
- * `npm start`: shows Skein at work on one machine with nothing set up. Exits with 0 only if everything came out right.
+ * `npm run demo`: shows Skein at work on one machine with nothing set up. Exits with 0 only if everything came out right.
  */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,8 +13,8 @@ import { summaryOfReplay, summaryOfStory } from './summary.ts'
 
 const help = `Skein at work: devices that write together with no server, on this machine alone.
 
-  npm start                      three devices write, part, meet again; one is killed and comes back
-  npm start -- --trace FILE      replay a recorded history, one device per author
+  npm run demo                   three devices write, part, meet again; one is killed and comes back
+  npm run demo -- --trace FILE   replay a recorded history, one device per author (npm start takes --trace too)
 
   --kill     with --trace: kill one author's process in the middle, and start it again
   --keep     leave the devices' folders there

@@ -135,7 +135,7 @@ demo('what is no history is refused in one sentence', async () => {
   assert.match(run.output, /✗ ENOENT/)
   const other = new Run(['--what'])
   assert.is(await other.ended(), 2)
-  assert.match(other.output, /npm start -- --trace FILE/)
+  assert.match(other.output, /npm run demo -- --trace FILE/)
 })
 
 demo('Ctrl-C ends every process and removes the folders', async () => {
