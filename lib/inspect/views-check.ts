@@ -14,7 +14,7 @@ import {
   type Entry,
   type LogId
 } from '../log/entry.ts'
-import type { EntryRef } from '../log/feed.ts'
+import type { EntryRef } from '../log/read-back.ts'
 import { leaveMarksUntidied } from '../log/changes.ts'
 import { Unreadable, type StoredLog } from '../log/store-image.ts'
 import { blockKeyOf } from '../space-logs.ts'

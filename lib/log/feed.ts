@@ -2,37 +2,22 @@
  * All members' logs of one space, decoded and delivered in causal order: an entry comes after everything its author had
  * delivered when it wrote it, on every peer. What is not ready waits here, outside Yjs, and holds up its author only.
  *
- * Who owns what: `Log` has the blocks; a `Reader` (below) turns one log's blocks into entries as they arrive; the feed
+ * Who owns what: `Log` has the blocks; a `Reader` turns one log's blocks into entries as they arrive; the feed
  * decides when each is delivered and hands it to its one consumer, the space; it keeps no entry after that.
  */
 import { toHex } from '../bytes.ts'
-import { SkeinError, storageError } from '../errors.ts'
+import { storageError, type SkeinError } from '../errors.ts'
 import type { DeviceId } from '../trust/members.ts'
-import {
-  EntryAssembler,
-  keyIdOfBlock,
-  openBlock,
-  type Dep,
-  type Entry,
-  type LogId
-} from './entry.ts'
 import { countContent, type Countable, type Past } from './counts.ts'
+import type { Dep, Entry, LogId } from './entry.ts'
 import type { Appended } from './group.ts'
 import type { OwnCore } from './outbox-records.ts'
+import { entriesOf, readBack, type EntryRef } from './read-back.ts'
+import { Reader, type Pending, type ReaderOptions } from './reader.ts'
 import type { Log } from './store.ts'
 
-const blocksARead = 64
-const entriesAhead = 1024
-const bytesAhead = 64 * 1024 * 1024
 /** Deliveries between two turns of the event loop. */
 const deliveriesATurn = 256
-
-/** Names an entry: its log and its blocks, [from, to). */
-export interface EntryRef {
-  readonly log: LogId
-  readonly from: number
-  readonly to: number
-}
 
 export interface Delivered {
   readonly device: DeviceId
@@ -48,9 +33,7 @@ export interface Delivered {
 /** Up to which length a log's entries count, of themselves or as the past of others; beyond, they are left out. */
 export type Counts = ReadonlyMap<LogId, number>
 
-export interface FeedOptions {
-  /** The key of that id, or null while it is not known. */
-  readonly keyOf: (log: Log, keyId: Uint8Array) => Uint8Array | null
+export interface FeedOptions extends ReaderOptions {
   /** Up to which length the author's role keeps what is in the log. All of a control log, whose entries judge themselves. */
   readonly kept: (device: DeviceId, log: Log) => number
   /** Does a control entry of this device say that it has seen that device's? */
@@ -58,23 +41,12 @@ export interface FeedOptions {
   readonly deliver: (delivered: Delivered) => void
   /** What can never be delivered was left behind. */
   readonly onPassedOver: () => void
-  /** Something in a log is not as it must be; it is passed over, by every peer alike. */
-  readonly onInvalid: (device: DeviceId, log: Log, seq: number, error: SkeinError) => void
   /** Blocks that are here could not be read; reading goes on when there are more, or the store was opened again. */
   readonly onReadFailed: (error: SkeinError) => void
   /** An entry declares another history of a log than ours. */
   readonly onForkEvidence: (log: Log, length: number) => void
   /** Lets other work run. */
   readonly yieldTurn: () => Promise<void>
-}
-
-interface Pending {
-  readonly from: number
-  readonly to: number
-  /** Null where the blocks hold no valid entry. */
-  readonly entry: Entry | null
-  depsChecked: boolean
-  readonly isOwn: boolean
 }
 
 export class Feed {
@@ -235,7 +207,7 @@ export class Feed {
       const logs: Countable[] = []
       for (const { log, delivered: end } of content) {
         const pasts: Past[] = []
-        for await (const { from, entry } of this.#entriesOf(log, 0, end))
+        for await (const { from, entry } of entriesOf(log, 0, end, this.#options.keyOf))
           pasts.push({ from, deps: entry.deps })
         logs.push({ id: log.id, kept: this.#countedOf(log, 0), end, pasts })
       }
@@ -266,11 +238,12 @@ export class Feed {
 
   /** Entries that count no longer, or not yet, since their authors' roles do not allow them: those that can be read. */
   async *leftOut(): AsyncGenerator<EntryRef & { device: DeviceId; entry: Entry }> {
+    const { keyOf } = this.#options
     for (const reader of [...this.#readersById.values()]) {
       const { log } = reader
       const from = Math.max(reader.delivered, this.#countedOf(log, reader.counted))
       if (log.name.core === 'control' || from >= log.contiguousLength) continue
-      for await (const { entry, ...blocks } of this.#entriesOf(log, from, log.contiguousLength)) {
+      for await (const { entry, ...blocks } of entriesOf(log, from, log.contiguousLength, keyOf)) {
         yield { log: log.id, device: toHex(log.name.device), entry, ...blocks }
       }
     }
@@ -283,30 +256,6 @@ export class Feed {
       if (kept < delivered) risks.push(`${log.id} ${kept}`)
     }
     return risks.join()
-  }
-
-  /** The valid entries in a range of a log, one after the other; those whose key is not here are left out. */
-  async *#entriesOf(
-    log: Log,
-    start: number,
-    end: number
-  ): AsyncGenerator<{ from: number; to: number; entry: Entry }> {
-    const assembler = new EntryAssembler()
-    let from = start
-    for (let seq = start; seq < end; seq++) {
-      const block = await log.get(seq)
-      if (block === null) return
-      let entry: Entry | null = null
-      try {
-        const key = this.#options.keyOf(log, keyIdOfBlock(block))
-        if (key !== null) entry = assembler.add(openBlock(block, { ...log.name, seq }, key))
-      } catch (error) {
-        if (!(error instanceof SkeinError)) throw error
-        assembler.reset() // Malformed: nothing on any device.
-      }
-      if (entry !== null) yield { from, to: seq + 1, entry }
-      if (assembler.isEmpty) from = seq + 1
-    }
   }
 
   /** Takes what this device has just appended: it needs no reading back. */
@@ -362,18 +311,8 @@ export class Feed {
   }
 
   /** Reads an entry again that was delivered before. Fails with `STORAGE_DAMAGED` when its blocks are not here. */
-  async readBack({ log: id, from, to }: EntryRef): Promise<{ device: DeviceId; entry: Entry }> {
-    const log = this.log(id)
-    const assembler = new EntryAssembler()
-    for (let seq = from; log !== null && seq < to; seq++) {
-      const block = await log.get(seq)
-      if (block === null) break
-      const key = this.#options.keyOf(log, keyIdOfBlock(block))
-      if (key === null) break
-      const entry = assembler.add(openBlock(block, { ...log.name, seq }, key))
-      if (entry !== null) return { device: toHex(log.name.device), entry }
-    }
-    throw new SkeinError('STORAGE_DAMAGED', `Entry ${from} of log ${id} was delivered and is gone`)
+  readBack(ref: EntryRef): Promise<{ device: DeviceId; entry: Entry }> {
+    return readBack(this.log(ref.log), ref, this.#options.keyOf)
   }
 
   /** Reads all that is here of a log. Resolves when that is done, also where it was under way already. */
@@ -499,120 +438,5 @@ export class Feed {
       }
       return null
     }
-  }
-}
-
-/** Turns one log's blocks into entries, some way ahead of what is delivered. */
-class Reader {
-  readonly log: Log
-  readonly queue: Pending[] = []
-  /** Of the bodies in the queue. */
-  queuedBytes = 0
-  delivered: number
-  /** Up to where entries count as the past of others that do, whatever the author's role. */
-  counted = 0
-  /** The next block to read. */
-  readTo: number
-  #entryFrom: number
-  readonly #assembler = new EntryAssembler()
-  readonly #options: FeedOptions
-  isPaused = false
-  /** What its next entry waits for: another entry, or, once all control entries are here, something that may never come. */
-  waitsFor: Pick<Dep, 'log' | 'length'> | 'trust' | null = null
-  /** Someone asked to read on since the last look. */
-  isWanted = false
-  draining: Promise<void> | null = null
-  /** Where entries begin that this run appended, and that are read back all the same. */
-  readonly ownFrom = new Set<number>()
-
-  readonly #isOwnLog: boolean
-  /** Of an own log, only what was there at opening is read; what is appended comes by itself. */
-  limit = 0
-
-  constructor(log: Log, delivered: number, options: FeedOptions, isOwnLog: boolean) {
-    this.#isOwnLog = isOwnLog
-    this.log = log
-    this.delivered = delivered
-    this.readTo = delivered
-    this.#entryFrom = delivered
-    this.#options = options
-  }
-
-  /** Goes back to a length at which an entry ends. Not while it reads. */
-  rewind(length: number): void {
-    this.delivered = length
-    this.readTo = length
-    this.#entryFrom = length
-    this.#assembler.reset()
-    this.queue.length = 0
-    this.queuedBytes = 0
-    this.waitsFor = null
-    this.isWanted = true
-    if (this.#isOwnLog) this.limit = Math.max(this.limit, this.log.contiguousLength)
-  }
-
-  get isFull(): boolean {
-    return this.queue.length >= entriesAhead || this.queuedBytes >= bytesAhead
-  }
-
-  /**
-   * Takes an entry that this device appended itself. True if it is delivered with that; otherwise it queues, as what is
-   * not ready does, and what comes behind entries of the same log that wait.
-   */
-  passBy({ from, to, entry }: Appended, isReady: boolean): boolean {
-    if (this.readTo !== from)
-      throw new RangeError(`Entry ${from} of an own log came at ${this.readTo}`)
-    this.readTo = to
-    this.#entryFrom = to
-    if (this.queue.length > 0 || !isReady) {
-      this.queue.push({ from, to, entry, depsChecked: isReady, isOwn: true })
-      this.queuedBytes += entry.body.length
-      return false
-    }
-    this.delivered = to
-    return true
-  }
-
-  /** Reads on; true if there may be more. Never two at once. */
-  async read(): Promise<boolean> {
-    this.isPaused = !this.#isOwnLog && this.isFull
-    const end = Math.min(
-      this.log.contiguousLength,
-      this.readTo + blocksARead,
-      this.#isOwnLog ? this.limit : Infinity
-    )
-    if (this.isPaused || this.readTo >= end) return false
-    const indexes = Array.from({ length: end - this.readTo }, (_, i) => this.readTo + i)
-    const blocks = await Promise.all(indexes.map((index) => this.log.get(index)))
-    for (const block of blocks) if (block === null || !this.#take(block)) return false
-    return true
-  }
-
-  /** False when the block's key is not here yet. */
-  #take(block: Uint8Array): boolean {
-    const seq = this.readTo
-    let entry: Entry | null
-    try {
-      const key = this.#options.keyOf(this.log, keyIdOfBlock(block))
-      if (key === null) {
-        if (this.queue.length === 0) this.waitsFor = 'trust'
-        return false
-      }
-      entry = this.#assembler.add(openBlock(block, { ...this.log.name, seq }, key))
-      this.readTo = seq + 1
-      if (entry === null) return true
-    } catch (error) {
-      if (!(error instanceof SkeinError)) throw error
-      this.#options.onInvalid(toHex(this.log.name.device), this.log, seq, error)
-      this.#assembler.reset()
-      this.readTo = seq + 1
-      entry = null
-    }
-    const from = this.#entryFrom
-    this.#entryFrom = this.readTo
-    const isOwn = this.ownFrom.delete(from)
-    this.queue.push({ from, to: this.readTo, entry, depsChecked: false, isOwn })
-    this.queuedBytes += entry?.body.length ?? 0
-    return true
   }
 }

@@ -1,7 +1,7 @@
 /** A space's application events: files them as they are delivered, and reads them back in causal order. */
 import { Emitter } from '../events.ts'
 import type { Entry } from '../log/entry.ts'
-import type { EntryRef } from '../log/feed.ts'
+import type { EntryRef } from '../log/read-back.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { decodeAppEntry, type AppEntry } from './app-entry.ts'
 import type { ViewStore } from './view-store.ts'

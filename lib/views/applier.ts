@@ -6,7 +6,7 @@
 import * as Y from 'yjs'
 import { SkeinError } from '../errors.ts'
 import type { Dep } from '../log/entry.ts'
-import type { EntryRef } from '../log/feed.ts'
+import type { EntryRef } from '../log/read-back.ts'
 import { heldBy, validateImport, validateUpdate } from '../trust/validate.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { integrateEdit } from './integrate.ts'

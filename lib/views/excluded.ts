@@ -1,7 +1,7 @@
 /** What is here and does not count, as an app may look at it. */
 import { SkeinError } from '../errors.ts'
 import { kinds, type Entry } from '../log/entry.ts'
-import type { EntryRef } from '../log/feed.ts'
+import type { EntryRef } from '../log/read-back.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { decodeAppEntry } from './app-entry.ts'
 import { decodeContent, isContent } from './edit.ts'

@@ -3,7 +3,7 @@ import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { decodeAll, fromHex, toHex } from '../bytes.ts'
 import type { LogId } from '../log/entry.ts'
-import type { EntryRef } from '../log/feed.ts'
+import type { EntryRef } from '../log/read-back.ts'
 
 export interface DocumentRecord {
   readonly id: string

@@ -18,7 +18,7 @@ import * as decoding from 'lib0/decoding'
 import { decodeAll, fromHex, toHex } from '../bytes.ts'
 import type { KeyValueStore } from '../log/database.ts'
 import type { LogId } from '../log/entry.ts'
-import type { EntryRef } from '../log/feed.ts'
+import type { EntryRef } from '../log/read-back.ts'
 import {
   decodeRecord,
   encodeCut,
