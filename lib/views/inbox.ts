@@ -21,6 +21,8 @@ export class Inbox {
   #behind: Arrived[] = []
   /** What the edits of each took of late. */
   readonly #spentByDevice = new Map<DeviceId, number>()
+  #isScheduled = false
+  #hasAppliedInTurn = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -38,6 +40,26 @@ export class Inbox {
   dropBefore(number: number): void {
     this.#arrived = this.#arrived.filter((arrived) => arrived.number >= number)
     this.#behind = this.#behind.filter((arrived) => arrived.number >= number)
+  }
+
+  /** Calls `apply` soon, once however often it is asked to. */
+  soon(apply: () => void): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    const run = (): void => {
+      this.#isScheduled = false
+      apply()
+    }
+    // One that comes alone is applied at once, more in one turn of the event loop together.
+    if (this.#hasAppliedInTurn) {
+      this.#clock.soon(run)
+      return
+    }
+    this.#hasAppliedInTurn = true
+    this.#clock.soon(() => {
+      this.#hasAppliedInTurn = false
+    })
+    queueMicrotask(run)
   }
 
   /** Hands over what is next, one by one, until it is empty or, unless `all` is wanted, time for other work. */

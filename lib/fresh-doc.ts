@@ -1,0 +1,98 @@
+/** A fresh `Y.Doc` in the place of another: what goes over into it, and what a `Y.Doc` that an app gives may hold. */
+import * as Y from 'yjs'
+import type { DocumentHost } from './document-host.ts'
+import { SkeinError } from './errors.ts'
+import type { Changes } from './log/changes.ts'
+import { heldBy, validateUpdate } from './trust/validate.ts'
+import { Applier, type IncomingEdit } from './views/applier.ts'
+import { integrateUpdate } from './views/integrate.ts'
+import type { StoredDocument } from './views/view-store.ts'
+
+/** What came to a document while it was being built anew: an edit of this device, or one that was delivered. */
+export type Arrival =
+  { readonly own: Uint8Array } | { readonly number: number; readonly edit: IncomingEdit }
+
+/** A `Y.Doc` that is being filled. */
+export interface Filling {
+  readonly doc: Y.Doc
+  readonly applier: Applier
+  readonly origin: object
+}
+
+/** Takes in what arrived while the entries filed before were read. `clientId` is this session's. */
+export function applyArrivals(
+  { doc, applier, origin }: Filling,
+  arrivals: readonly Arrival[],
+  filed: number,
+  clientId: () => number
+): void {
+  for (const arrival of arrivals) {
+    if ('own' in arrival) {
+      const held = heldBy(doc)
+      const id = clientId()
+      // Refused is what has been read already, or what hung on entries that are gone.
+      if (validateUpdate(arrival.own, { clientId: id, ...held }).verdict === 'apply')
+        integrateUpdate(doc, arrival.own, origin)
+    } else if (arrival.number >= filed) applier.apply(null, [arrival.edit])
+  }
+}
+
+/** Writes what was edited in the `Y.Doc` of before up to now; what refers to entries that are gone stays there. */
+export function carryOver(
+  { doc, origin }: Pick<Filling, 'doc' | 'origin'>,
+  before: Changes,
+  append: (update: Uint8Array) => void,
+  onError: (error: SkeinError) => void
+): void {
+  try {
+    for (let update = before.take(); update !== null; update = before.take()) {
+      const context = { clientId: before.clientId, ...heldBy(doc) }
+      if (validateUpdate(update, context).verdict !== 'apply')
+        throw new RangeError('It hangs on them')
+      integrateUpdate(doc, update, origin)
+      append(update)
+    }
+  } catch (cause) {
+    const message = 'The last edits before the document was reset hang on entries that left it'
+    onError(new SkeinError('EDIT_INVALID', message, { cause }))
+  }
+}
+
+/** Was something in an app's `Y.Doc` before it was bound? Fails with `DOCUMENT_NOT_EMPTY` unless it is this session's own. */
+export function holdsOwnContent(
+  {
+    name,
+    doc,
+    clientId
+  }: { readonly name: string; readonly doc: Y.Doc; readonly clientId: number },
+  clientIdsOf: DocumentHost['clientIdsOf'],
+  stored: StoredDocument,
+  edits: readonly IncomingEdit[]
+): boolean {
+  const clients = [...doc.store.clients.keys()]
+  if (clients.length === 0) return false
+  if (clients.length === 1 && clients[0] === clientId) {
+    // Were something of this client in the logs already, the same clocks would stand for two things.
+    const logged = new Y.Doc()
+    const applier = new Applier({ doc: logged, origin: logged, clientIdsOf, onRefused: () => {} })
+    applier.apply(stored.state, edits)
+    if (Y.getState(logged.store, clientId) === 0) return true
+  }
+  throw new SkeinError(
+    'DOCUMENT_NOT_EMPTY',
+    `The Y.Doc given for "${name}" already has content of its own; give an empty one`
+  )
+}
+
+/** A subdocument lies in its parent, where Yjs puts a fresh one; the document of the parent opens that. */
+export function renewSubdocument(subdocument: Y.Doc): void {
+  const content = subdocument._item?.content
+  subdocument.destroy()
+  if (content instanceof Y.ContentDoc) content.doc.load()
+}
+
+/** What a fresh `Y.Doc` takes over from the one before. */
+export function optionsOf(doc: Y.Doc): ConstructorParameters<typeof Y.Doc>[0] {
+  const { guid, gc, gcFilter, meta, autoLoad, collectionid } = doc
+  return { guid, gc, gcFilter, meta: meta as unknown, autoLoad, collectionid }
+}
