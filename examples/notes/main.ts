@@ -44,7 +44,12 @@ if (options.help) {
   console.log(help)
   process.exit(0)
 }
-await run(options)
+try {
+  await run(options)
+} catch (error) {
+  console.error(` ✗ ${(error as Error).message}`)
+  process.exit(1)
+}
 
 async function run(options: NonNullable<ReturnType<typeof readOptions>>): Promise<void> {
   const server = serve(await buildSite())

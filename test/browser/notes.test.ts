@@ -172,7 +172,8 @@ notes(
     const together = await alice.until(['alice was here', 'bob was here'])
     // Every key that either pressed is there once, wherever the other's fell.
     const sorted = (text: string): string => [...text].sort().join('')
-    assert.is(sorted(together.split('\n')[2]!), sorted('Number: four of them nine of them'))
+    const typed = 'Tents\n\nNumber: four of them nine of them\nalice was here\nbob was here'
+    assert.is(sorted(together), sorted(typed), together)
 
     for (const [user, other] of [
       [alice, 'Bob'],
@@ -180,8 +181,10 @@ notes(
     ] as const) {
       await user.page.locator('.cm-ySelectionInfo').getByText(other).waitFor()
       await user.page.getByRole('img', { name: `Also here: ${other}` }).waitFor()
+      const caret = await user.page.locator('.cm-ySelectionCaret').getAttribute('style')
+      assert.match(caret ?? '', /^background-color: hsl\(\d+ /)
     }
-    await alice.untilSafety('Saved here · on 2 other devices')
+    await alice.untilSafety('Saved here · on 2 devices')
 
     await Promise.all([alice.switchNetwork(), bob.switchNetwork()])
     for (const { page } of [alice, bob]) await page.getByText('Switched off').waitFor()
@@ -196,7 +199,7 @@ notes(
       [alice, bob].map((user) => user.until(['alone: alice', 'alone: bob']))
     )
     assert.is(hers, his)
-    await alice.untilSafety('Saved here · on 2 other devices')
+    await alice.untilSafety('Saved here · on 2 devices')
 
     await alice.page.evaluate(async () => {
       await navigator.serviceWorker.ready

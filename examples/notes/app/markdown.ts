@@ -75,6 +75,7 @@ class TaskBox extends WidgetType {
 const hidden = Decoration.replace({})
 const bullet = Decoration.replace({ widget: new Bullet() })
 const title = Decoration.line({ class: 'cm-title' })
+const code = Decoration.mark({ class: 'cm-code' })
 const quote = Decoration.line({ class: 'cm-quote' })
 const item = Decoration.line({ class: 'cm-item' })
 const done = Decoration.mark({ class: 'cm-done' })
@@ -110,6 +111,8 @@ function decorate(view: EditorView): DecorationSet {
           else if (/[-*+]/.test(line.text[node.from - line.from] ?? '')) {
             found.push(bullet.range(node.from, node.to))
           }
+        } else if (node.name === 'InlineCode') {
+          found.push(code.range(node.from, node.to))
         } else if (node.name === 'QuoteMark') {
           found.push(quote.range(line.from))
           if (!isActive) found.push(hidden.range(node.from, withSpace(state, node.to)))

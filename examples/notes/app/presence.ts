@@ -19,8 +19,8 @@ const hues = [12, 38, 95, 150, 185, 215, 255, 290, 325]
 export function userOf(name: string): User {
   let sum = 0x81_1c_9d_c5
   for (const char of name) sum = Math.imul(sum ^ char.codePointAt(0)!, 0x01_00_01_93) >>> 0
-  const hue = hues[(sum ^ (sum >>> 15)) % hues.length]!
-  return { name, color: `hsl(${hue} 62% 40%)`, colorLight: `hsl(${hue} 80% 50% / 0.25)` }
+  const hue = hues[((sum ^ (sum >>> 15)) >>> 0) % hues.length]!
+  return { name, color: `hsl(${hue} 62% 34%)`, colorLight: `hsl(${hue} 80% 50% / 0.25)` }
 }
 
 /** Other sessions that are in the document. */

@@ -42,7 +42,7 @@ export function safetyView({ safety, error, members, replicas, nowMs }: SafetyFa
   if (safety?.durable === false) return { state: 'saving', text: 'Saving …', devices }
   const others = safe.filter(({ isMirror }) => !isMirror).length
   const parts = ['Saved here']
-  if (others > 0) parts.push(`on ${others} other ${others === 1 ? 'device' : 'devices'}`)
+  if (others > 0) parts.push(others === 1 ? 'on 1 device' : `on ${others} devices`)
   if (others < safe.length) parts.push('on your mirror')
   return { state: safe.length > 0 ? 'elsewhere' : 'here', text: parts.join(' · '), devices }
 }

@@ -13,8 +13,12 @@ interface NoteViewProps {
 }
 
 export function NoteView({ notebook, note }: NoteViewProps) {
+  const listed = notebook.notes.value.find(({ id }) => id === note?.id)
   return (
     <main class="note">
+      <h1 class="visually-hidden">
+        {listed?.title || (note === null ? notebook.space.name : 'New note')}
+      </h1>
       <header class="note-head">
         {note !== null && (
           <button class="bare back" aria-label="All notes" onClick={() => go(null)}>

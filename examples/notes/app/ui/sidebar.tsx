@@ -57,7 +57,7 @@ export function Sidebar({ notebook }: { notebook: Notebook }) {
 
 function Switcher({ notebook }: { notebook: Notebook }) {
   const { id, name } = notebook.space
-  if (notebooks.value.length < 2) return <h1 class="notebook-name">{name}</h1>
+  if (notebooks.value.length < 2) return <h2 class="notebook-name">{name}</h2>
   return (
     <label class="notebook-name switcher">
       <span class="visually-hidden">Notebook</span>
