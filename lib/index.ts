@@ -1,5 +1,6 @@
 /** The public face of Skein. */
-export { Skein, type CreateSpaceOptions, type SkeinEvents, type SkeinOptions } from './skein.ts'
+export { Skein } from './skein.ts'
+export { type CreateSpaceOptions, type SkeinEvents, type SkeinOptions } from './skein-options.ts'
 export { type Who } from './roles.ts'
 export { type Space } from './space.ts'
 export { type SpaceEvents } from './space-events.ts'

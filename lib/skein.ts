@@ -6,100 +6,49 @@ import { platform as defaultPlatform } from '#platform'
 import { equalBytes, toHex } from './bytes.ts'
 import { BundleReader } from './bundle/envelope.ts'
 import type { Imported, ImportOptions } from './bundle/import.ts'
-import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
+import { Connections } from './connections.ts'
 import { SkeinError, throwIfAborted, type ErrorCode } from './errors.ts'
 import { Emitter } from './events.ts'
 import { identify } from './identity.ts'
 import type { VerifyOptions } from './inspect/problem.ts'
 import { verifyImage, type Verification } from './inspect/verify.ts'
+import { Joining } from './joining.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogStore } from './log/store.ts'
+import { OwnDevice } from './own-device.ts'
 import type { Platform, Storage } from './platform.ts'
-import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
+import type { Secrets, SpaceSecrets } from './secrets.ts'
 import { SecretsFile } from './secrets-file.ts'
+import type { CreateSpaceOptions, SkeinEvents, SkeinOptions } from './skein-options.ts'
 import { Space, type SpaceContext } from './space.ts'
-import { PeerConnection, preferred } from './sync/connection.ts'
+import { PeerConnection } from './sync/connection.ts'
 import { introducible } from './sync/introducer.ts'
-import { askPairing } from './sync/pairing.ts'
-import type { DeviceKeys, Transport } from './transport.ts'
-import { encodeGenesis, spaceIdOf, type DeviceRecord } from './trust/control.ts'
-import {
-  decodePairingAnswer,
-  encodePairingRequest,
-  formatRecoveryKey,
-  inviteKeysOf,
-  parseInvite,
-  parseRecoveryKey,
-  type Invite
-} from './trust/invite.ts'
+import { Topics } from './topics.ts'
+import { encodeGenesis, spaceIdOf } from './trust/control.ts'
+import { formatRecoveryKey, parseInvite, parseRecoveryKey } from './trust/invite.ts'
 import { formatIntroduction } from './trust/introduction.ts'
-import { rendezvousOf, topicOf, topicSecretOf } from './trust/keys.ts'
+import { topicSecretOf } from './trust/keys.ts'
 import { wouldRaise, type DeviceId } from './trust/members.ts'
 
 /** What keeps one space from opening, and not the device. */
 const damaged: readonly ErrorCode[] = ['STORAGE_DAMAGED', 'LOG_FORKED', 'BAD_ENCODING']
-/** A connection on which nothing was found in common by then is let go of. */
-const idleConnectionMs = 15_000
-const joinTimeoutMs = 60_000
 const maxNameChars = 200
-
-export interface SkeinOptions {
-  /** A folder; in a page, the name of a database. Made if it is not there. */
-  readonly storage: string
-  /** What finds other devices. Default: none, and everything stays on this device. */
-  readonly transports?: readonly Transport[]
-  /** What other members see this device called. Kept from its first use. Default: 'device'. */
-  readonly name?: string
-  /** Whose it is: devices of one person carry the same. Default: the name. */
-  readonly person?: string
-  /**
-   * Seals this device's keys on disk (Argon2id), from its first use or from now on; needed each time it is opened again.
-   * What is in the logs is sealed under keys that are in that file. Without one, file permissions alone protect it.
-   */
-  readonly passphrase?: string
-  /** Clock, chance and storage; default: those of Node or the page. */
-  readonly platform?: Platform
-}
-
-export interface CreateSpaceOptions {
-  readonly name: string
-  /** Makes a cold owner above this device. Default: false. */
-  readonly recovery?: boolean
-}
-
-export interface SkeinEvents {
-  /** A device was connected, whatever spaces it has in common with this one. */
-  connection: { device: DeviceId; transport: string }
-  disconnection: { device: DeviceId; transport: string }
-  /** A space could not be opened (`STORAGE_DAMAGED`, `LOG_FORKED`, `BAD_ENCODING`); the others are open. Listen before `ready()`. */
-  'space-failed': { space: string; error: SkeinError }
-  /** A peer broke the protocol, or asked to be let in and could not be; its connection may have been ended. */
-  'peer-error': { device: DeviceId; error: SkeinError }
-}
 
 export class Skein extends Emitter<SkeinEvents> {
   readonly #options: SkeinOptions
   readonly #platform: Platform
   readonly #lifecycle: Lifecycle
   readonly #spacesById = new Map<string, Space>()
-  readonly #connections = new Map<DeviceId, PeerConnection>()
-  /** Joins under way look at every connection that comes. */
-  readonly #joining = new Set<(connection: PeerConnection) => void>()
-  /** They hear of spaces that are taken up: another join may have been quicker. */
-  readonly #hearing = new Set<(space: Space) => void>()
-  /** Those joins themselves, by what ends them, with the topics they look in. */
-  readonly #joins = new Map<AbortController, Uint8Array>()
+  readonly #connections: Connections
+  readonly #topics: Topics
+  readonly #joining: Joining
   /** Spaces that are being taken up, by id. */
   readonly #adding = new Map<string, Promise<Space>>()
   #storage: Storage | null = null
   #isReady = false
   #store!: LogStore
-  #secretsFile!: SecretsFile
-  #secrets!: Secrets
-  #device!: DeviceKeys
-  #box!: BoxKeys
+  #device!: OwnDevice
   #reopening: Promise<void> | null = null
-  #writingSecrets: Promise<void> = Promise.resolve()
 
   constructor(options: SkeinOptions) {
     super()
@@ -114,6 +63,27 @@ export class Skein extends Emitter<SkeinEvents> {
     if (options.passphrase === '') throw new TypeError('A passphrase is not empty')
     this.#options = options
     this.#platform = options.platform ?? defaultPlatform
+    const { clock } = this.#platform
+    this.#connections = new Connections({
+      clock,
+      isWelcome: (device) => this.#isWelcome(device),
+      onConnected: (connection) => this.#connected(connection),
+      onDisconnected: ({ device, transport }) => this.emit('disconnection', { device, transport })
+    })
+    this.#topics = new Topics({
+      transports: options.transports ?? [],
+      isClosing: () => this.#lifecycle.isClosing,
+      wanted: () => [...this.#joining.topics, ...this.spaces().map((space) => space.topic)],
+      onFailed: (error) => this.emit('peer-error', { device: this.id, error })
+    })
+    this.#joining = new Joining({
+      clock,
+      connections: this.#connections,
+      topics: this.#topics,
+      ready: () => this.ready(),
+      record: () => this.#device.record(),
+      add: (secrets) => this.#add(secrets)
+    })
     this.#lifecycle = new Lifecycle(
       () => this.#open(),
       () => this.#close()
@@ -141,12 +111,12 @@ export class Skein extends Emitter<SkeinEvents> {
   /** This device's signing key in hex. Fails with `CLOSED` before it is ready. */
   get id(): DeviceId {
     this.#assertReady()
-    return toHex(this.#device.publicKey)
+    return toHex(this.#device.keys.publicKey)
   }
 
   get name(): string {
     this.#assertReady()
-    return this.#secrets.name
+    return this.#device.name
   }
 
   /**
@@ -178,7 +148,7 @@ export class Skein extends Emitter<SkeinEvents> {
 
   /** Devices that are connected, whatever spaces they have in common with this one. */
   get peers(): DeviceId[] {
-    return [...this.#connections.keys()]
+    return this.#connections.devices
   }
 
   spaces(): Space[] {
@@ -205,7 +175,10 @@ export class Skein extends Emitter<SkeinEvents> {
     const genesis = encodeGenesis({
       salt: this.#platform.randomBytes(16),
       name,
-      owners: seed === null ? [this.#record()] : [this.#coldRecord(seed), this.#record()]
+      owners:
+        seed === null
+          ? [this.#device.record()]
+          : [this.#device.coldRecord(seed), this.#device.record()]
     })
     const spaceKey = this.#platform.randomBytes(32)
     const topicSecret = topicSecretOf(spaceKey)
@@ -224,11 +197,11 @@ export class Skein extends Emitter<SkeinEvents> {
     options: { timeoutMs?: number; signal?: AbortSignal } = {}
   ): Promise<Space> {
     const key = parseRecoveryKey(recoveryKey)
-    return this.#let(key, options, async (signal) => {
+    return this.#joining.let(key, options, async (signal) => {
       const known = this.#spacesById.get(toHex(key.space))
       if (known !== undefined && !wouldRaise(known.role, 'admin')) return known
-      const space = await this.#pair(key, known, signal)
-      await space.recover(key.seed, this.#record(), signal)
+      const space = await this.#joining.pair(key, known, signal)
+      await space.recover(key.seed, this.#device.record(), signal)
       await space.whenMember('admin', signal)
       return space
     })
@@ -246,43 +219,15 @@ export class Skein extends Emitter<SkeinEvents> {
     options: { timeoutMs?: number; signal?: AbortSignal } = {}
   ): Promise<Space> {
     const invite = parseInvite(text)
-    return this.#let(invite, options, async (signal) => {
+    return this.#joining.let(invite, options, async (signal) => {
       const known = this.#spacesById.get(toHex(invite.space))
       const space =
         known !== undefined && !wouldRaise(known.role, invite.role)
           ? known
-          : await this.#pair(invite, known, signal)
+          : await this.#joining.pair(invite, known, signal)
       await space.whenMember(invite.role, signal)
       return space
     })
-  }
-
-  /** Runs what lets this device into a space, with its deadline, while the space's topic is looked at. */
-  async #let(
-    invite: Invite,
-    { timeoutMs = joinTimeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal },
-    run: (signal: AbortSignal) => Promise<Space>
-  ): Promise<Space> {
-    throwIfAborted(signal)
-    const patience = new AbortController()
-    const abort = (): void =>
-      patience.abort(new SkeinError('ABORTED', 'The call was aborted', { cause: signal?.reason }))
-    signal?.addEventListener('abort', abort, { once: true })
-    const topic = topicOf(invite.topicSecret)
-    this.#joins.set(patience, topic)
-    let cancel = (): void => {}
-    try {
-      await this.ready()
-      cancel = this.#platform.clock.after(timeoutMs, () =>
-        patience.abort(this.#unanswered(invite, timeoutMs))
-      )
-      return await run(patience.signal)
-    } finally {
-      cancel()
-      signal?.removeEventListener('abort', abort)
-      this.#joins.delete(patience)
-      await this.#leaveTopicMaybe(topic)
-    }
   }
 
   /**
@@ -291,7 +236,7 @@ export class Skein extends Emitter<SkeinEvents> {
    */
   get introduction(): string {
     this.#assertReady()
-    return formatIntroduction(this.#record(), this.#device)
+    return formatIntroduction(this.#device.record(), this.#device.keys)
   }
 
   /**
@@ -312,7 +257,7 @@ export class Skein extends Emitter<SkeinEvents> {
         return { ...(await space.takeIn(reader, options)), space, isNew: false }
       }
     }
-    const keys = reader.keysFor(this.#device.publicKey, this.#box)
+    const keys = reader.keysFor(this.#device.keys.publicKey, this.#device.box)
     if (keys === null) {
       const message =
         'This device is in no space that the bundle is of, and it is not made for this device'
@@ -332,15 +277,6 @@ export class Skein extends Emitter<SkeinEvents> {
     }
   }
 
-  #unanswered({ expiresAtMs }: Invite, timeoutMs: number): SkeinError {
-    if (expiresAtMs > 0 && this.#platform.clock.now() >= expiresAtMs) {
-      const message = 'The invite has expired, and nobody who may say otherwise answered'
-      return new SkeinError('INVITE_EXPIRED', message)
-    }
-    const message = `Nobody who may let this device in answered within ${timeoutMs} ms`
-    return new SkeinError('INVITE_UNANSWERED', message)
-  }
-
   #assertReady(): void {
     if (this.#isReady) return
     throw new SkeinError('CLOSED', 'The device is not open yet: await its ready() first')
@@ -354,12 +290,11 @@ export class Skein extends Emitter<SkeinEvents> {
     const create = (): Secrets => this.#newSecrets()
     const { passphrase } = this.#options
     const randomBytes = (length: number): Uint8Array => this.#platform.randomBytes(length)
-    this.#secretsFile = new SecretsFile(this.#storage, passphrase, randomBytes)
-    this.#secrets = await identify(location, this.#storage, this.#store, this.#secretsFile, create)
-    this.#device = signKeysFrom(this.#secrets.signSeed)
-    this.#box = boxKeysFrom(this.#secrets.boxSeed)
+    const file = new SecretsFile(this.#storage, passphrase, randomBytes)
+    const secrets = await identify(location, this.#storage, this.#store, file, create)
+    this.#device = new OwnDevice(secrets, file, randomBytes)
     this.#isReady = true
-    for (const secrets of this.#secrets.spaces) {
+    for (const secrets of this.#device.spaces) {
       try {
         await this.#openSpace(secrets)
       } catch (error) {
@@ -372,12 +307,12 @@ export class Skein extends Emitter<SkeinEvents> {
       transport.on('connection', ({ stream }) => {
         const onError = (device: DeviceId, error: SkeinError): void =>
           this.emit('peer-error', { device, error })
-        this.#connected(new PeerConnection(stream, transport.name, onError))
+        this.#connections.add(new PeerConnection(stream, transport.name, onError))
       })
-      await transport.open(this.#device)
+      await transport.open(this.#device.keys)
     }
     // Looking for peers goes on by itself: being ready does not wait for the network.
-    for (const space of this.#spacesById.values()) void this.#joinTopic(space.topicSecret)
+    for (const space of this.#spacesById.values()) void this.#topics.join(space.topicSecret)
   }
 
   async #close(): Promise<void> {
@@ -389,13 +324,11 @@ export class Skein extends Emitter<SkeinEvents> {
         failures.push(error)
       }
     }
-    for (const patience of this.#joins.keys()) {
-      patience.abort(new SkeinError('CLOSED', 'This was closed before a member had answered'))
-    }
+    this.#joining.abort(new SkeinError('CLOSED', 'This was closed before a member had answered'))
     for (const space of this.#spacesById.values()) await attempt(() => space.close())
-    for (const connection of this.#connections.values()) connection.close()
+    this.#connections.closeAll()
     for (const transport of this.#options.transports ?? []) await attempt(() => transport.close())
-    await attempt(() => this.#writingSecrets)
+    await attempt(() => (this.#device as OwnDevice | undefined)?.written())
     // One under way would open what is closed here. Whoever asked for it is told of its failure.
     await this.#reopening?.catch(() => {})
     // Undefined where opening failed half-way.
@@ -411,17 +344,6 @@ export class Skein extends Emitter<SkeinEvents> {
     return { signSeed, boxSeed, name, person, spaces: [] }
   }
 
-  /** Changes the list of spaces on disk, one change at a time. */
-  #changeSpaces(change: (spaces: readonly SpaceSecrets[]) => SpaceSecrets[]): Promise<void> {
-    const written = this.#writingSecrets.then(async () => {
-      const secrets = { ...this.#secrets, spaces: change(this.#secrets.spaces) }
-      await this.#secretsFile.writeSecrets(encodeSecrets(secrets))
-      this.#secrets = secrets
-    })
-    this.#writingSecrets = written.catch(() => {}) // Whoever asked for the change is told.
-    return written
-  }
-
   /** Takes a space up that was not here: its keys first, so that whatever happens next finds it again. */
   #add(secrets: SpaceSecrets, recoveryKey: string | null = null): Promise<Space> {
     const id = toHex(spaceIdOf(secrets.genesis))
@@ -435,14 +357,14 @@ export class Skein extends Emitter<SkeinEvents> {
 
   async #takeUp(secrets: SpaceSecrets, recoveryKey: string | null): Promise<Space> {
     const id = spaceIdOf(secrets.genesis)
-    await this.#changeSpaces((spaces) => [
+    await this.#device.changeSpaces((spaces) => [
       ...spaces.filter(({ genesis }) => !equalBytes(spaceIdOf(genesis), id)),
       secrets
     ])
     const space = await this.#openSpace(secrets, recoveryKey)
-    for (const connection of this.#connections.values()) space.connected(connection)
-    void this.#joinTopic(space.topicSecret)
-    for (const hear of [...this.#hearing]) hear(space)
+    for (const connection of this.#connections) space.connected(connection)
+    void this.#topics.join(space.topicSecret)
+    this.#joining.takenUp(space)
     return space
   }
 
@@ -454,9 +376,9 @@ export class Skein extends Emitter<SkeinEvents> {
       platform: this.#platform,
       storage: this.#storage!,
       store: this.#store,
-      device: this.#device,
-      box: this.#box,
-      connections: () => this.#connections.values(),
+      device: this.#device.keys,
+      box: this.#device.box,
+      connections: () => this.#connections,
       introducible: introducible(this.#options.transports ?? []),
       reopenStore: () => this.#reopenStore(),
       onLeft: (left) => this.#forget(left)
@@ -474,145 +396,31 @@ export class Skein extends Emitter<SkeinEvents> {
 
   async #forget(space: Space): Promise<void> {
     this.#spacesById.delete(space.id)
-    await this.#changeSpaces((spaces) =>
+    await this.#device.changeSpaces((spaces) =>
       spaces.filter(({ genesis }) => toHex(spaceIdOf(genesis)) !== space.id)
     )
-    for (const transport of this.#options.transports ?? []) await transport.leave(space.topic)
+    await this.#topics.leave(space.topic)
   }
 
   /** After a failed write; whoever asks meanwhile waits for the same attempt. */
   #reopenStore(): Promise<void> {
     // What replicates holds on to the store; transports dial again, and are refused until it is open.
-    for (const connection of this.#connections.values()) connection.close()
+    this.#connections.closeAll()
     this.#reopening ??= this.#store.reopen().finally(() => {
       this.#reopening = null
     })
     return this.#reopening
   }
 
-  /** Ends the search for a space that this device is not in, unless another join looks for it too. */
-  async #leaveTopicMaybe(topic: Uint8Array): Promise<void> {
-    const wanted = [...this.#joins.values(), ...this.spaces().map((space) => space.topic)]
-    if (this.#lifecycle.isClosing || wanted.some((other) => equalBytes(other, topic))) return
-    for (const transport of this.#options.transports ?? []) {
-      await transport.leave(topic).catch(() => {}) // It finds what nobody asks for: no harm is done.
-    }
-  }
-
-  async #joinTopic(topicSecret: Uint8Array): Promise<void> {
-    const topic = topicOf(topicSecret)
-    const rendezvous = rendezvousOf(topicSecret)
-    for (const transport of this.#options.transports ?? []) {
-      try {
-        await transport.join(topic, rendezvous)
-      } catch (cause) {
-        if (this.#lifecycle.isClosing) return
-        const message = `${transport.name} could not look for peers`
-        const error = new SkeinError('TRANSPORT_FAILED', message, { cause })
-        this.emit('peer-error', { device: this.id, error })
-      }
-    }
-  }
-
-  /** One connection a device: of two, both ends keep the same. */
-  #connected(connection: PeerConnection): void {
-    const { device, transport, stream } = connection
+  #isWelcome(device: DeviceId): boolean {
     const takesWrites = this.#store.takesWrites && this.#reopening === null
-    if (device === this.id || this.#lifecycle.isClosing || !takesWrites) {
-      connection.close()
-      return
-    }
-    const before = this.#connections.get(device)
-    if (before !== undefined && !before.isClosed) {
-      if (preferred(before, connection) === before) {
-        connection.close()
-        return
-      }
-      before.close()
-    }
-    this.#connections.set(device, connection)
-    stream.on('close', () => {
-      if (this.#connections.get(device) === connection) this.#connections.delete(device)
-      this.emit('disconnection', { device, transport })
-    })
+    return device !== this.id && !this.#lifecycle.isClosing && takesWrites
+  }
+
+  #connected(connection: PeerConnection): void {
+    const { device, transport } = connection
     this.emit('connection', { device, transport })
     for (const space of this.#spacesById.values()) space.connected(connection)
-    for (const look of this.#joining) look(connection)
-    const cancel = this.#platform.clock.after(idleConnectionMs, () => {
-      if (connection.openChannels === 0) connection.close()
-    })
-    stream.on('close', cancel)
-  }
-
-  /** Asks every device that can be met whether it lets this one in, until one has. */
-  async #pair(invite: Invite, known: Space | undefined, signal: AbortSignal): Promise<Space> {
-    if (signal.aborted) throw signal.reason
-    const invitePublicKey = inviteKeysOf(invite).publicKey
-    void this.#joinTopic(invite.topicSecret)
-    const paired = await new Promise<SpaceSecrets | Space>((resolve, reject) => {
-      const channels: { close(): void }[] = []
-      const done = (): void => {
-        this.#joining.delete(look)
-        this.#hearing.delete(hear)
-        signal.removeEventListener('abort', abort)
-        for (const channel of channels) channel.close()
-      }
-      const look = (connection: PeerConnection): void => {
-        const { handshakeHash } = connection.stream
-        const request = encodePairingRequest(invite, this.#record(), handshakeHash)
-        const onAnswer = (bytes: Uint8Array): void => {
-          const answer = decodePairingAnswer(bytes)
-          done()
-          if ('refused' in answer) {
-            reject(
-              new SkeinError(answer.refused, 'A member answered that this invite lets nobody in')
-            )
-            return
-          }
-          const isRight =
-            equalBytes(spaceIdOf(answer.genesis), invite.space) &&
-            equalBytes(topicSecretOf(answer.spaceKey), invite.topicSecret)
-          if (isRight) resolve(answer)
-          else reject(new SkeinError('INVITE_REFUSED', 'A member answered with another space'))
-        }
-        channels.push(askPairing(connection, invitePublicKey, request, onAnswer))
-      }
-      const hear = (space: Space): void => {
-        if (space.id !== toHex(invite.space)) return
-        done()
-        resolve(space)
-      }
-      const abort = (): void => {
-        done()
-        reject(signal.reason as Error)
-      }
-      signal.addEventListener('abort', abort, { once: true })
-      this.#joining.add(look)
-      this.#hearing.add(hear)
-      for (const connection of this.#connections.values()) look(connection)
-    })
-    return paired instanceof Space ? paired : (known ?? this.#add(paired))
-  }
-
-  /** The owner whose keys are made of that seed, and on no device. */
-  #coldRecord(seed: Uint8Array): DeviceRecord {
-    return {
-      signKey: signKeysFrom(seed).publicKey,
-      boxKey: boxKeysFrom(seed).publicKey,
-      salt: this.#platform.randomBytes(16),
-      name: 'recovery key',
-      person: this.#secrets.person
-    }
-  }
-
-  /** How this device introduces itself to a space: with a salt of its own for each. */
-  #record(): DeviceRecord {
-    return {
-      signKey: this.#device.publicKey,
-      boxKey: this.#box.publicKey,
-      salt: this.#platform.randomBytes(16),
-      name: this.#secrets.name,
-      person: this.#secrets.person
-    }
+    this.#joining.connected(connection)
   }
 }

@@ -5,7 +5,8 @@
 import type { Attachment } from '../attachments.ts'
 import { SkeinError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
-import type { Skein, SkeinEvents } from '../skein.ts'
+import type { Skein } from '../skein.ts'
+import type { SkeinEvents } from '../skein-options.ts'
 import type { Space } from '../space.ts'
 import type { SpaceEvents } from '../space-events.ts'
 import {

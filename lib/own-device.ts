@@ -1,0 +1,69 @@
+/** Who this device is: its keys, its name, and the keys of its spaces, as they are kept on disk. */
+import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
+import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
+import type { SecretsFile } from './secrets-file.ts'
+import type { DeviceKeys } from './transport.ts'
+import type { DeviceRecord } from './trust/control.ts'
+
+export class OwnDevice {
+  readonly keys: DeviceKeys
+  readonly box: BoxKeys
+  readonly #file: SecretsFile
+  readonly #randomBytes: (length: number) => Uint8Array
+  #secrets: Secrets
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(secrets: Secrets, file: SecretsFile, randomBytes: (length: number) => Uint8Array) {
+    this.#secrets = secrets
+    this.#file = file
+    this.#randomBytes = randomBytes
+    this.keys = signKeysFrom(secrets.signSeed)
+    this.box = boxKeysFrom(secrets.boxSeed)
+  }
+
+  get name(): string {
+    return this.#secrets.name
+  }
+
+  get spaces(): readonly SpaceSecrets[] {
+    return this.#secrets.spaces
+  }
+
+  /** Changes the list of spaces on disk, one change at a time. */
+  changeSpaces(change: (spaces: readonly SpaceSecrets[]) => SpaceSecrets[]): Promise<void> {
+    const written = this.#writing.then(async () => {
+      const secrets = { ...this.#secrets, spaces: change(this.#secrets.spaces) }
+      await this.#file.writeSecrets(encodeSecrets(secrets))
+      this.#secrets = secrets
+    })
+    this.#writing = written.catch(() => {}) // Whoever asked for the change is told.
+    return written
+  }
+
+  /** Resolves when all changes are on disk, or have failed: whoever asked for them is told. */
+  written(): Promise<void> {
+    return this.#writing
+  }
+
+  /** The owner whose keys are made of that seed, and on no device. */
+  coldRecord(seed: Uint8Array): DeviceRecord {
+    return {
+      signKey: signKeysFrom(seed).publicKey,
+      boxKey: boxKeysFrom(seed).publicKey,
+      salt: this.#randomBytes(16),
+      name: 'recovery key',
+      person: this.#secrets.person
+    }
+  }
+
+  /** How this device introduces itself to a space: with a salt of its own for each. */
+  record(): DeviceRecord {
+    return {
+      signKey: this.keys.publicKey,
+      boxKey: this.box.publicKey,
+      salt: this.#randomBytes(16),
+      name: this.#secrets.name,
+      person: this.#secrets.person
+    }
+  }
+}
