@@ -1,7 +1,7 @@
 /** Who is in a space, and what each holds of it, as the space tells of them. */
 import type { Feed } from './log/feed.ts'
 import type { OwnCore } from './log/outbox-records.ts'
-import type { Log } from './log/store.ts'
+import type { Log } from './log/log.ts'
 import type { Replica, Replicas } from './sync/replicas.ts'
 import type { Role } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'

@@ -12,7 +12,7 @@ import type { CoreRecords, StoredAuth, StoredHead } from 'hypercore-storage'
 import { decodeGeneration, encodeGeneration } from '../adapters/node/outbox-format.ts'
 import type { ProblemCode } from '../lib/index.ts'
 import type { CoreName } from '../lib/log/entry.ts'
-import { logKeyOf } from '../lib/log/store.ts'
+import { logKeyOf } from '../lib/log/log.ts'
 import { decodeSecrets, encodeSecrets, type Secrets } from '../lib/secrets.ts'
 import { spaceIdOf } from '../lib/trust/control.ts'
 

@@ -6,7 +6,7 @@ import { toHex } from '../bytes.ts'
 import { SkeinError, throwIfAborted } from '../errors.ts'
 import type { CoreName, LogId } from '../log/entry.ts'
 import type { Receiver } from '../log/receive.ts'
-import { logIdOf, type Log } from '../log/store.ts'
+import { logIdOf, type Log } from '../log/log.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { BundledHead, BundledLog, BundleRecord } from './contents.ts'
 

@@ -7,7 +7,7 @@
  */
 import { SkeinError } from '../errors.ts'
 import { EntryAssembler, keyIdOfBlock, openBlock, type Entry, type LogId } from '../log/entry.ts'
-import type { LogName } from '../log/store.ts'
+import type { LogName } from '../log/log.ts'
 
 const blocksAhead = 32
 

@@ -14,7 +14,7 @@ import type { Appended } from './group.ts'
 import type { OwnCore } from './outbox-records.ts'
 import { entriesOf, readBack, type EntryRef } from './read-back.ts'
 import { Reader, type Pending, type ReaderOptions } from './reader.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 /** Deliveries between two turns of the event loop. */
 const deliveriesATurn = 256

@@ -3,7 +3,7 @@ import type { Platform } from '../platform.ts'
 import type { SkeinError } from '../errors.ts'
 import { sealEntry, type Dep, type Entry, type LogId } from './entry.ts'
 import type { OwnCore } from './outbox-records.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 const maxGroupBytes = 8 * 1024 * 1024
 

@@ -6,7 +6,7 @@ import { equalBytes } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
 import type { Outbox, OutboxRecord } from '../platform.ts'
 import { coreOf, recordKinds, type OwnCore } from './outbox-records.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 export class LostTail {
   readonly #logs: Readonly<Record<OwnCore, Log>>

@@ -25,7 +25,7 @@ import {
   watermarkRecord,
   type OwnCore
 } from './outbox-records.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 /** By so much at most a copy passes over client counters: what it wrote before, and does not know of, has used some. */
 const maxCountersPassedOver = 2 ** 20

@@ -8,7 +8,7 @@
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { LogId } from './entry.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 /** For a signature to come, which is one round trip and at most a block behind it. */
 const patienceMs = 60_000

@@ -3,7 +3,7 @@ import { toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { EntryAssembler, keyIdOfBlock, openBlock, type Entry, type LogId } from './entry.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 /** Names an entry: its log and its blocks, [from, to). */
 export interface EntryRef {

@@ -4,7 +4,7 @@ import { SkeinError } from '../errors.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { EntryAssembler, keyIdOfBlock, openBlock, type Dep, type Entry } from './entry.ts'
 import type { Appended } from './group.ts'
-import type { Log } from './store.ts'
+import type { Log } from './log.ts'
 
 const blocksARead = 64
 const entriesAhead = 1024

@@ -10,7 +10,7 @@ import type HypercoreStorage from 'hypercore-storage'
 import type { CoreRecords, StoredAuth, StoredHead, StoredHints } from 'hypercore-storage'
 import type { KeyValueStore } from './database.ts'
 import type { LogId } from './entry.ts'
-import { logIdOf, logKeyOf, type LogName } from './store.ts'
+import { logIdOf, logKeyOf, type LogName } from './log.ts'
 
 const bitsAPage = 32_768
 

@@ -5,7 +5,7 @@
 import { SkeinError, storageError, throwIfAborted } from '../errors.ts'
 import type { Clock } from '../platform.ts'
 import type { LogId } from '../log/entry.ts'
-import type { Log } from '../log/store.ts'
+import type { Log } from '../log/log.ts'
 import type { DeviceId } from '../trust/members.ts'
 
 const gatherMs = 10

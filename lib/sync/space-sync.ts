@@ -5,7 +5,7 @@
 import { SkeinError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Feed } from '../log/feed.ts'
-import type { Log } from '../log/store.ts'
+import type { Log } from '../log/log.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'

@@ -1,7 +1,8 @@
 /** How much a closed device's folder holds in its logs of a space. */
 import { platform } from '#platform'
 import { fromHex } from '../../lib/bytes.ts'
-import { LogStore, type Log } from '../../lib/log/store.ts'
+import type { Log } from '../../lib/log/log.ts'
+import { LogStore } from '../../lib/log/store.ts'
 
 export interface LogPlace {
   readonly folder: string

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { Emitter } from '../../lib/events.ts'
 import { kinds, sealEntry, type Dep } from '../../lib/log/entry.ts'
 import { Feed } from '../../lib/log/feed.ts'
-import { logIdOf, type Log, type LogEvents } from '../../lib/log/store.ts'
+import { logIdOf, type Log, type LogEvents } from '../../lib/log/log.ts'
 import { deadline, eventually } from '../events.ts'
 
 const test = suite('feed')

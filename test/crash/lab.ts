@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { platform } from '../../adapters/node/platform.ts'
-import { LogStore, type LogName } from '../../lib/log/store.ts'
+import type { LogName } from '../../lib/log/log.ts'
+import { LogStore } from '../../lib/log/store.ts'
 
 /** A folder that is removed with all in it. */
 export function scratch(name: string): { path: string; [Symbol.dispose](): void } {

@@ -5,7 +5,7 @@ import * as Y from 'yjs'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { platform as nodePlatform } from '../../adapters/node/platform.ts'
 import type { Document, DocumentEvents, Outbox, OutboxRecord, Platform } from '../../lib/index.ts'
-import { Log } from '../../lib/log/store.ts'
+import { Log } from '../../lib/log/log.ts'
 import { deadline, eventually, once } from '../events.ts'
 import {
   device,

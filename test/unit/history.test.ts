@@ -9,7 +9,7 @@ import { SkeinError, type HistoryEntry, type HistoryOptions, type Space } from '
 import { summaryOf } from '../../lib/inspect/edit-summary.ts'
 import { weave, type ReadableLog, type Thread, type Woven } from '../../lib/inspect/weave.ts'
 import { keyIdOf, kinds, sealEntry, type Dep } from '../../lib/log/entry.ts'
-import { logIdOf } from '../../lib/log/store.ts'
+import { logIdOf } from '../../lib/log/log.ts'
 import { device, joinAs, rejects, spaceOf, whenText } from '../devices.ts'
 
 const test = suite('history')

@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { equalBytes, fromHex } from '../../lib/bytes.ts'
-import { logKeyOf } from '../../lib/log/store.ts'
+import { logKeyOf } from '../../lib/log/log.ts'
 import {
   device,
   spaceOf,

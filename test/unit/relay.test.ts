@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Emitter } from '../../lib/events.ts'
 import { pushBlocks } from '../../lib/log/push.ts'
-import type { Log, LogEvents } from '../../lib/log/store.ts'
+import type { Log, LogEvents } from '../../lib/log/log.ts'
 import { SpaceSync, type SpaceSyncOptions } from '../../lib/sync/space-sync.ts'
 
 const relay = suite('relay')
