@@ -4,9 +4,11 @@
  */
 import type * as Y from 'yjs'
 import { Attachments, type AttachedView, type Attachment } from './attachments.ts'
+import { ClosedMerge } from './closed-merge.ts'
+import { DocumentEntries } from './document-entries.ts'
 import type { DocumentHost } from './document-host.ts'
 import { Document } from './document.ts'
-import { SkeinError, storageError } from './errors.ts'
+import { SkeinError } from './errors.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import type { Delivered, Feed } from './log/feed.ts'
 import type { Appended } from './log/group.ts'
@@ -16,24 +18,18 @@ import type { Clock } from './platform.ts'
 import type { Presence } from './sync/presence-message.ts'
 import type { DocumentLook } from './sync/space-channel.ts'
 import type { SpaceSync } from './sync/space-sync.ts'
-import { clientIdOf, documentIdOf } from './trust/keys.ts'
+import { documentIdOf } from './trust/keys.ts'
 import type { DeviceId, Membership } from './trust/members.ts'
 import { validateImport } from './trust/validate.ts'
 import type { IncomingEdit } from './views/applier.ts'
-import { CanonicalOrder } from './views/canonical.ts'
 import { decodeContent, encodeEdit, encodeImport, maxNameChars } from './views/edit.ts'
 import { flattened } from './views/flatten.ts'
-import { mergedState } from './views/merge.ts'
 import { presenceClientOf } from './views/presence.ts'
-import type { StoredDocument, ViewStore } from './views/view-store.ts'
+import type { ViewStore } from './views/view-store.ts'
 import { cutHash } from './views/visible.ts'
 
-/** A document that nobody has open is merged when this much has come for it, and more than is merged. */
-const mergeClosedAtBytes = 1024 * 1024
 /** Of an update that holds nothing. */
 const emptyUpdateBytes = 2
-/** One that is open elsewhere, where nobody merges. */
-const mergeAttachedAtBytes = 64 * 1024
 const subdocumentPrefix = 'subdocument:'
 
 export interface DocumentsOptions {
@@ -62,13 +58,20 @@ export class Documents {
   readonly #options: DocumentsOptions
   readonly #openById = new Map<string, Document>()
   readonly #attachments = new Attachments()
-  readonly #merging = new Set<string>()
-  readonly #mergeAtBytes = new Map<string, number>()
-  #merged: Promise<void> = Promise.resolve()
-  #isClosing = false
+  readonly #entries: DocumentEntries
+  readonly #closed: ClosedMerge
 
   constructor(options: DocumentsOptions) {
     this.#options = options
+    const { views } = options
+    this.#entries = new DocumentEntries(options)
+    this.#closed = new ClosedMerge({
+      views,
+      entries: this.#entries,
+      isOpen: (id) => this.#openById.has(id),
+      isAttached: (id) => this.#attachments.has(id),
+      onFailed: options.onStorage
+    })
   }
 
   /** Those that are open. */
@@ -126,10 +129,10 @@ export class Documents {
     if (name !== null && !wasNamed && isAppsName(name)) this.#options.onDocument(name)
     const document = this.#openById.get(id)
     const incoming: IncomingEdit = { device, ref, ...edit }
-    if (document === undefined) this.#mergeMaybe(id)
+    if (document === undefined) this.#closed.mergeMaybe(id)
     // What was edited here is there already; an import is not.
     else if (!isOwn || edit.importId !== undefined) document.receive(number, incoming)
-    const clientIds = (): number[] => this.#clientIdsOf(device, incoming.clientCounter)
+    const clientIds = (): number[] => this.#entries.clientIdsOf(device, incoming.clientCounter)
     const isWritersOwn = isOwn && edit.importId === undefined
     this.#attachments.deliver(id, number, incoming, { isOwn: isWritersOwn, clientIds })
     const knownName = views.document(id)?.name ?? ''
@@ -139,7 +142,7 @@ export class Documents {
   /** Fails with `BAD_ENCODING` for presence under a client id that is not its sender's. */
   receivePresence(device: DeviceId, { document, clientCounter, update }: Presence): void {
     const clientId = presenceClientOf(update)
-    if (!this.#clientIdsOf(device, clientCounter).includes(clientId)) {
+    if (!this.#entries.clientIdsOf(device, clientCounter).includes(clientId)) {
       throw new SkeinError('BAD_ENCODING', 'Presence came under the client id of another device')
     }
     const session = { device, clientCounter, clientId }
@@ -193,10 +196,12 @@ export class Documents {
     const attached = this.#attachments.add(id, view, counter)
     return {
       clientCounter: counter,
-      clientId: () => this.#clientIdsOf(me, counter)[0] ?? null,
+      clientId: () => this.#entries.clientIdsOf(me, counter)[0] ?? null,
       read: async () => {
-        const { stored, edits } = await this.#read(id)
-        const clientIds = edits.map((edit) => this.#clientIdsOf(edit.device, edit.clientCounter))
+        const { stored, edits } = await this.#entries.read(id)
+        const clientIds = edits.map((edit) =>
+          this.#entries.clientIdsOf(edit.device, edit.clientCounter)
+        )
         const isCanonical = views.document(id)?.isCanonical === true
         return { stored, edits, clientIds, isCanonical }
       },
@@ -207,7 +212,7 @@ export class Documents {
         const refs = (await views.readRefs(id)).filter(
           (ref) => ref.log === content && ref.from >= from
         )
-        const edits = await this.#readEdits(refs)
+        const edits = await this.#entries.readEdits(refs)
         const { cut } = feed
         return edits
           .filter((edit) => edit.clientCounter === counter)
@@ -230,7 +235,7 @@ export class Documents {
         sync().holdings.whenHeldBy(cut ?? feed.cut, count, signal),
       close: () => {
         this.#attachments.remove(id, attached)
-        this.#mergeMaybe(id, true)
+        this.#closed.mergeMaybe(id, true)
       }
     }
   }
@@ -254,34 +259,18 @@ export class Documents {
     const open = [...this.#openById.keys(), ...this.#attachments.documents]
     const reset = new Set(resetsAll ? open : [])
     for (const { id } of this.#options.views.documents)
-      if (await this.#refile(id, counts)) reset.add(id)
+      if (await this.#entries.refile(id, counts)) reset.add(id)
     for (const id of reset) {
       for (const { view } of this.#attachments.of(id)) view.reset(resetsAll)
       await this.#openById.get(id)?.reset('entries-left')
     }
   }
 
-  /** False when all of it counts. */
-  async #refile(id: string, counts: (ref: EntryRef) => boolean): Promise<boolean> {
-    const { views, feed } = this.#options
-    for (;;) {
-      const refs = await views.readRefs(id)
-      const kept = refs.filter(counts)
-      if (kept.length === refs.length) return false
-      let bytes = 0
-      for (const ref of kept) bytes += (await feed.readBack(ref)).entry.body.length
-      // What was filed meanwhile is looked at as well.
-      if (views.document(id)?.filed !== refs.length) continue
-      await views.refile(id, kept, bytes)
-      return true
-    }
-  }
-
   /** Closes every document, and lets merging end; the failures, if any. */
   async close(): Promise<unknown[]> {
-    this.#isClosing = true
+    this.#closed.stop()
     const closed = await Promise.allSettled(this.open.map((document) => document.close()))
-    await this.#merged
+    await this.#closed.ended()
     return closed.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : []
     )
@@ -315,20 +304,20 @@ export class Documents {
     const { clock, device: me, views, sync, ownLog, mayWrite } = this.#options
     return {
       clock,
-      clientId: () => this.#clientIdsOf(me, ownLog().clientCounter)[0] ?? 0,
+      clientId: () => this.#entries.clientIdsOf(me, ownLog().clientCounter)[0] ?? 0,
       mayWrite,
       peers: () => sync().peers,
       isSynced: () => sync().synced,
-      clientIdsOf: (device, clientCounter) => this.#clientIdsOf(device, clientCounter),
+      clientIdsOf: (device, clientCounter) => this.#entries.clientIdsOf(device, clientCounter),
       append: (update) => this.#append(id, name, ownLog().clientCounter, update),
       flush: () => ownLog().flush(),
-      read: () => this.#read(id),
+      read: () => this.#entries.read(id),
       isCanonical: () => views.document(id)?.isCanonical === true,
       becomeCanonical: (devices) => {
         views.makeCanonical(id)
         this.#options.onSplit(name, devices)
       },
-      readAll: async () => this.#readEdits(await views.readRefs(id)),
+      readAll: async () => this.#entries.readEdits(await views.readRefs(id)),
       documentCut: () => cutHash(views.document(id)?.cut ?? new Map<LogId, number>()),
       sendLook: (look) => sync().sendLook({ document: id, ...look }),
       writeState: (state) => {
@@ -361,82 +350,12 @@ export class Documents {
     }
   }
 
-  async #read(id: string): Promise<{ stored: StoredDocument; edits: IncomingEdit[] }> {
-    const { views } = this.#options
-    if (views.document(id)?.isCanonical !== true) {
-      const stored = await views.read(id)
-      return { stored, edits: await this.#readEdits(stored.since) }
-    }
-    const refs = await views.readRefs(id)
-    const order = new CanonicalOrder((device, counter) => this.#clientIdsOf(device, counter))
-    order.add(await this.#readEdits(refs))
-    return {
-      stored: { state: null, since: refs, filed: refs.length, bytes: 0 },
-      edits: order.edits
-    }
-  }
-
   #cut(): Map<LogId, number> {
     return this.#options.feed.cut
   }
 
   #isNamed(id: string): boolean {
     return (this.#options.views.document(id)?.name ?? '') !== ''
-  }
-
-  async #readEdits(refs: readonly EntryRef[]): Promise<IncomingEdit[]> {
-    const edits: IncomingEdit[] = []
-    for (const ref of refs) {
-      const { device, entry } = await this.#options.feed.readBack(ref)
-      const { document: _, name: __, ...edit } = decodeContent(entry, this.#options.space)
-      edits.push({ device, ref, deps: entry.deps, ...edit })
-    }
-    return edits
-  }
-
-  /** Keeps what a document costs to open in proportion to what it is, also when nobody opens it for long. */
-  #mergeMaybe(id: string, isLast = false): void {
-    const record = this.#options.views.document(id)
-    if (record === null || record.isCanonical) return
-    if (this.#merging.has(id) || this.#isClosing) return
-    const usual = this.#attachments.has(id) ? mergeAttachedAtBytes : mergeClosedAtBytes
-    const atBytes = this.#mergeAtBytes.get(id) ?? usual
-    const isDue = record.bytesSince >= Math.max(atBytes, record.bytesMerged)
-    if (!isDue && !(isLast && record.bytesSince > mergeAttachedAtBytes / 8)) return
-    this.#merging.add(id)
-    this.#merged = this.#merged
-      .then(() => this.#merge(id))
-      .catch((cause: unknown) => {
-        if (this.#isClosing) return
-        const message = 'A document could not be merged'
-        this.#options.onStorage(storageError(message, cause))
-      })
-      .finally(() => this.#merging.delete(id))
-  }
-
-  async #merge(id: string): Promise<void> {
-    const { views } = this.#options
-    if (this.#isClosing || this.#openById.has(id)) return
-    const { state, since, filed, bytes } = await views.read(id)
-    const edits = await this.#readEdits(since)
-    const merged = mergedState(state, edits, (device, counter) =>
-      this.#clientIdsOf(device, counter)
-    )
-    // One that waits for something is not tried again for every entry that comes.
-    if (merged === null) this.#mergeAtBytes.set(id, 2 * bytes)
-    if (merged === null || this.#openById.has(id)) return
-    this.#mergeAtBytes.delete(id)
-    await views.writeState(id, filed, merged, bytes)
-  }
-
-  #clientIdsOf(device: DeviceId, clientCounter: number): number[] {
-    const member = this.#options.member(device)
-    if (member === undefined) return []
-    const { signKey } = member.record
-    const ids = member.salts.map((salt) =>
-      clientIdOf(this.#options.space, signKey, salt, clientCounter)
-    )
-    return [...new Set(ids)]
   }
 }
 
