@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Disk, isSame } from '../../lib/cli/folder/disk.ts'
+import { Disk } from '../../lib/cli/folder/disk.ts'
+import { isSame } from '../../lib/cli/folder/disk-file.ts'
 import { PathRules } from '../../lib/cli/folder/path-names.ts'
 
 const test = suite('folder disk')

@@ -1,7 +1,8 @@
 /** Names in folder sync: what is left alone, what is allowed where, who has which name, and what became of which file. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { DiskFile, Signature } from '../../lib/cli/folder/disk.ts'
+import type { DiskFile } from '../../lib/cli/folder/disk.ts'
+import type { Signature } from '../../lib/cli/folder/disk-file.ts'
 import { matchFiles, type Known } from '../../lib/cli/folder/matching.ts'
 import { distinctName, keyOf, PathRules } from '../../lib/cli/folder/path-names.ts'
 import { placeFiles, type Claim } from '../../lib/cli/folder/placement.ts'

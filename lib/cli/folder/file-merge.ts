@@ -20,7 +20,8 @@ import {
   type AnchoredText,
   type Plan
 } from './anchored-text.ts'
-import { hashOf, isSame, type Disk, type Signature } from './disk.ts'
+import type { Disk } from './disk.ts'
+import { hashOf, isSame, type Signature } from './disk-file.ts'
 import type { DocumentsCache } from './documents-cache.ts'
 import type { FileRecord, LocalIndex, Version } from './local-index.ts'
 import { distinctName } from './path-names.ts'

@@ -1,6 +1,7 @@
 /** One direction of folder sync: what happened on the disk goes into the space. */
 import { anchoredTextOf } from './anchored-text.ts'
-import { hashOf, isCode, isSame, type DiskFile } from './disk.ts'
+import type { DiskFile } from './disk.ts'
+import { hashOf, isCode, isSame } from './disk-file.ts'
 import type { FileRecord } from './local-index.ts'
 import { matchFiles, type Known } from './matching.ts'
 import { forEach, isGone, newId, type Parts, type Round } from './parts.ts'

@@ -17,7 +17,7 @@ import { ClassicLevel } from 'classic-level'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import type { AnchoredText, Run } from './anchored-text.ts'
-import type { Signature } from './disk.ts'
+import type { Signature } from './disk-file.ts'
 import { decodeSeen, encodeSeen } from './shared-tree.ts'
 
 /** A text that the file had, and how it hangs together with the document. */

@@ -6,7 +6,8 @@
  * another known file has taken its place, or what is there has little in common with it, and it is found elsewhere, has it
  * been moved. A file that is nowhere under its name is looked for by its inode, and then by what it held.
  */
-import type { DiskFile, Signature } from './disk.ts'
+import type { DiskFile } from './disk.ts'
+import type { Signature } from './disk-file.ts'
 
 export interface Known {
   readonly id: string

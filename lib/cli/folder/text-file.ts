@@ -1,5 +1,5 @@
 /** Bytes and texts: what is text, and the one way from one to the other and back, byte for byte. */
-import { hashOf } from './disk.ts'
+import { hashOf } from './disk-file.ts'
 
 /** Not of text that only looks like it: a byte order mark is kept, as is every line's ending. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

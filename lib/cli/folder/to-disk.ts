@@ -1,7 +1,7 @@
 /** The other direction of folder sync: what the space holds goes to the disk. */
 import * as Y from 'yjs'
 import { anchoredTextOf } from './anchored-text.ts'
-import { isCode } from './disk.ts'
+import { isCode } from './disk-file.ts'
 import type { FileRecord } from './local-index.ts'
 import { forEach, isGone, type Parts, type Round } from './parts.ts'
 import { ancestorsOf, PathRules } from './path-names.ts'
