@@ -157,7 +157,17 @@ notes(
     await alice.page.keyboard.press('Escape')
     await using bob = await User.join('Bob', link)
 
+    // One that is begun and left without a word stays in no list.
+    const links = alice.page.locator('.note-link')
+    const listed = await links.count()
     await alice.page.getByRole('button', { name: 'New note' }).click()
+    await alice.page.getByRole('textbox', { name: 'Note', exact: true }).waitFor()
+    assert.is(await links.count(), listed + 1)
+    await alice.openNote('Bicycle')
+    assert.is(await links.count(), listed)
+
+    await alice.page.getByRole('button', { name: 'New note' }).click()
+    await alice.page.locator('.cm-placeholder').waitFor()
     await alice.page.getByRole('textbox', { name: 'Note', exact: true }).waitFor()
     await alice.page.keyboard.type('Tents\n\nNumber:')
     await bob.openNote('Tents')
@@ -227,6 +237,7 @@ notes('a search finds what is in notes that are not open; a reader writes nothin
   await page.locator('.cm-title').filter({ hasText: 'Lentil soup for six' }).waitFor()
 
   assert.ok(await page.getByRole('button', { name: 'New note' }).isDisabled())
+  await rita.untilSafety('You may read, not write')
   assert.is(await page.locator('.cm-content').getAttribute('contenteditable'), 'false')
   await page.getByRole('button', { name: '2 devices' }).click()
   const members = await page.locator('.members li').allInnerTexts()

@@ -82,7 +82,11 @@ export class Notebook {
       }),
       space.on('document', ({ name }) => void this.#enlist(name))
     )
-    for (const name of space.documents()) void this.#enlist(name)
+    const enlistAll = (): void => {
+      for (const name of space.documents()) void this.#enlist(name)
+    }
+    this.#stops.push(list.on('synced', enlistAll))
+    enlistAll()
   }
 
   async close(): Promise<void> {
@@ -99,7 +103,10 @@ export class Notebook {
       if (before?.id === id) return
       this.note.value = null
       this.search.shown = null
-      await before?.close()
+      if (before !== null) {
+        this.#forgetIfEmpty(before)
+        await before.close()
+      }
       if (id === null) return
       const document = await this.space.open(documentNameOf(id))
       const onSummary = (summary: ReturnType<typeof summaryOf>): void => {
@@ -127,6 +134,13 @@ export class Notebook {
 
   pin(id: string, isPinned: boolean): void {
     writeEntry(this.#list.doc, id, { pinned: isPinned ? true : null })
+  }
+
+  /** One that was begun and left without a word is no note. */
+  #forgetIfEmpty({ id, body }: OpenNote): void {
+    const listed = this.notes.value.find((note) => note.id === id)
+    if (body !== '' || listed?.title !== '' || this.isReadOnly.value) return
+    this.#list.doc.getMap('notes').delete(id)
   }
 
   /** A note that another app made is in no list yet. */

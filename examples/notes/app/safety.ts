@@ -6,6 +6,7 @@ export interface SafetyView {
   readonly text: string
   /** One line for each other device. */
   readonly devices: readonly {
+    readonly device: string
     readonly name: string
     readonly isMirror: boolean
     readonly isConnected: boolean
@@ -18,12 +19,15 @@ export interface SafetyFacts {
   /** Of the note that is open and was written in here; null for what was written before, which replicas tell of. */
   readonly safety: Safety | null
   readonly error: string | null
+  /** This device may write nothing that would have to be saved. */
+  readonly isReadOnly: boolean
   readonly members: readonly Member[]
   readonly replicas: readonly Replica[]
   readonly nowMs: number
 }
 
-export function safetyView({ safety, error, members, replicas, nowMs }: SafetyFacts): SafetyView {
+export function safetyView(facts: SafetyFacts): SafetyView {
+  const { safety, error, isReadOnly, members, replicas, nowMs } = facts
   const held = new Set(safety?.devices)
   const devices = replicas.flatMap((replica) => {
     const member = members.find(({ device }) => device === replica.device)
@@ -34,11 +38,12 @@ export function safetyView({ safety, error, members, replicas, nowMs }: SafetyFa
     const seen = replica.isConnected ? 'connected' : `seen ${ago(replica.asOfMs ?? 0, nowMs)}`
     const name = deviceName(member)
     const text = `${isSafe ? 'has what you wrote' : 'not yet all you wrote'}, ${seen}`
-    const { isConnected } = replica
-    return [{ name, isMirror: member.role === 'mirror', isConnected, isSafe, text }]
+    const { device, isConnected } = replica
+    return [{ device, name, isMirror: member.role === 'mirror', isConnected, isSafe, text }]
   })
   const safe = devices.filter(({ isSafe }) => isSafe)
   if (error !== null) return { state: 'failed', text: error, devices }
+  if (isReadOnly) return { state: 'here', text: 'You may read, not write', devices }
   if (safety?.durable === false) return { state: 'saving', text: 'Saving …', devices }
   const others = safe.filter(({ isMirror }) => !isMirror).length
   const parts = ['Saved here']

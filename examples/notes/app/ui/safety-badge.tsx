@@ -10,6 +10,7 @@ export function SafetyBadge({ notebook, note }: { notebook: Notebook; note: Open
   const view = safetyView({
     safety: note?.safety.value ?? null,
     error: note?.problem.value ?? notebook.storageError.value,
+    isReadOnly: notebook.isReadOnly.value,
     members: notebook.members.value,
     replicas: notebook.replicas.value,
     nowMs: Date.now()
@@ -39,7 +40,7 @@ function Devices({ view }: { view: SafetyView }) {
       ) : (
         <ul>
           {view.devices.map((device) => (
-            <li key={device.name} class={device.isSafe ? 'safe' : ''}>
+            <li key={device.device} class={device.isSafe ? 'safe' : ''}>
               <Icon node={device.isSafe ? Check : LoaderCircle} size={15} />
               <span>
                 <strong>{device.name}</strong>
