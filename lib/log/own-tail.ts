@@ -26,7 +26,8 @@ export class OwnTail {
   readonly #claimsByDevice = new Map<DeviceId, Map<LogId, number> | null>()
   readonly #implausible = new Set<DeviceId>()
   readonly #stopListening: (() => void)[]
-  #cancel: (() => void) | null = null
+  /** Of those that are waited for, what ends the wait. */
+  readonly #cancelsByDevice = new Map<DeviceId, () => void>()
   #isStopped = false
 
   constructor(options: OwnTailOptions) {
@@ -38,6 +39,7 @@ export class OwnTail {
   came(devices: readonly DeviceId[]): void {
     for (const device of devices)
       if (!this.#claimsByDevice.has(device)) this.#claimsByDevice.set(device, null)
+    this.#look()
   }
 
   /** What a connected member says it holds: all of it at first, then what is new. */
@@ -53,30 +55,39 @@ export class OwnTail {
 
   /** Members that are connected no longer. */
   gone(devices: readonly DeviceId[]): void {
-    for (const device of devices) this.#claimsByDevice.delete(device)
+    for (const device of devices) {
+      this.#claimsByDevice.delete(device)
+      this.#cancelsByDevice.get(device)?.()
+      this.#cancelsByDevice.delete(device)
+    }
     this.#look()
   }
 
   stop(): void {
     this.#isStopped = true
-    this.#cancel?.()
+    for (const cancel of this.#cancelsByDevice.values()) cancel()
+    this.#cancelsByDevice.clear()
     for (const stop of this.#stopListening) stop()
   }
 
   #look(): void {
     if (this.#isStopped || this.#claimsByDevice.size === 0) return
-    const devices = [...this.#claimsByDevice.keys()]
-    const waitsFor = devices.filter((device) => !this.#isHere(device))
+    const waitsFor = [...this.#claimsByDevice.keys()].filter((device) => !this.#isHere(device))
     if (waitsFor.length === 0) {
       this.stop()
       this.#options.onAnswered()
       return
     }
-    this.#cancel ??= this.#options.clock.after(patienceMs, () => {
-      this.#cancel = null
-      for (const device of devices) if (!this.#isHere(device)) this.#implausible.add(device)
-      this.#look()
-    })
+    for (const device of waitsFor) {
+      if (this.#cancelsByDevice.has(device)) continue
+      const giveUp = (): void => {
+        this.#cancelsByDevice.delete(device)
+        if (this.#isHere(device)) return
+        this.#implausible.add(device)
+        this.#look()
+      }
+      this.#cancelsByDevice.set(device, this.#options.clock.after(patienceMs, giveUp))
+    }
   }
 
   #isHere(device: DeviceId): boolean {
