@@ -113,12 +113,17 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     const isKept = [await this.#lost.checkEnd('control'), await this.#lost.checkEnd('content')]
     // What only the store has must be durable before anyone is told of it.
     if (isKept.includes(false)) await this.#options.sync()
+    const lacked = this.isBehind
     await this.#lost.recover()
     // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here. So does one
-    // whose edits have yet to come back.
-    const isClean = session === null || (session.clean && !this.isBehind)
+    // whose edits have yet to come back, or did just now: they may wait for what the store has lost of others' logs, and
+    // what is written meanwhile under the same ids would be taken for them.
+    const isClean = session === null || (session.clean && !lacked)
     const passedOver = this.#lost.asks ? this.#passedOver() : isClean ? 0 : 1
     this.#session = { counter: (session?.counter ?? 0) + passedOver, marked: false }
+    // The next opening lacks nothing of its own, and others' logs perhaps still.
+    if (lacked && session !== null)
+      await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
     for (const core of ['control', 'content'] as const) {
       this.#logs[core].on('progress', () => this.#recoverMaybe())
     }

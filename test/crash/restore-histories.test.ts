@@ -225,6 +225,11 @@ async function run(seed: number): Promise<{ restores: number; acknowledged: numb
   }
 }
 
+test('a store put back beside an outbox that was closed cleanly takes new client ids', async () => {
+  // Carol's last edits wait for those of others that her store has lost; what she wrote next was taken for them.
+  await run(1027)
+})
+
 test('no acknowledged edit is lost, and all end equal, whatever is put back', async () => {
   const first = seedOf('crash/restore-h')
   const total = { restores: 0, acknowledged: 0 }
