@@ -7,7 +7,8 @@ import * as assert from 'uvu/assert'
 import { platform } from '../../adapters/node/platform.ts'
 import { signKeysFrom } from '../../lib/crypto.ts'
 import { OwnTail } from '../../lib/log/own-tail.ts'
-import { LogStore, type Log } from '../../lib/log/store.ts'
+import type { Log } from '../../lib/log/log.ts'
+import { LogStore } from '../../lib/log/store.ts'
 import type { Clock } from '../../lib/index.ts'
 
 const test = suite('own tail')
