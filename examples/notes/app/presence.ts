@@ -20,7 +20,7 @@ export function userOf(name: string): User {
   let sum = 0x81_1c_9d_c5
   for (const char of name) sum = Math.imul(sum ^ char.codePointAt(0)!, 0x01_00_01_93) >>> 0
   const hue = hues[((sum ^ (sum >>> 15)) >>> 0) % hues.length]!
-  return { name, color: `hsl(${hue} 62% 34%)`, colorLight: `hsl(${hue} 80% 50% / 0.25)` }
+  return { name, color: `hsl(${hue} 62% 32%)`, colorLight: `hsl(${hue} 80% 50% / 0.25)` }
 }
 
 /** Other sessions that are in the document. */

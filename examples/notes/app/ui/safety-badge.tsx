@@ -16,7 +16,15 @@ export function SafetyBadge({ notebook, note }: { notebook: Notebook; note: Open
     nowMs: Date.now()
   })
   return (
-    <details class={`safety ${view.state}`}>
+    <details
+      class={`safety ${view.state}`}
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === 'Escape') currentTarget.open = false
+      }}
+      onFocusOut={({ relatedTarget, currentTarget }) => {
+        if (!currentTarget.contains(relatedTarget as Node | null)) currentTarget.open = false
+      }}
+    >
       <summary>
         <Icon node={icons[view.state]} size={16} />
         <span role="status">{view.text}</span>
