@@ -245,3 +245,7 @@ function firstWhere<T>(sorted: readonly T[], isBehind: (one: T) => boolean): num
   }
   return low
 }
+
+export function sameRuns(a: AnchoredText, b: AnchoredText): boolean {
+  return JSON.stringify(a.runs) === JSON.stringify(b.runs)
+}

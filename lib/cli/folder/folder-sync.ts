@@ -222,7 +222,7 @@ export class FolderSync extends Emitter<FolderSyncEvents> {
     if (!wasClean || isElsewhere)
       for (const record of this.#index.recordsById.values()) record.editCount = -1
     for (const record of [...this.#index.recordsById.values()]) await merge.resume(record)
-    await merge.sweep()
+    await merge.aside.sweep()
     const onUpdate = (): void => {
       this.#toDisk?.invalidate()
       this.#wake(20)
@@ -311,7 +311,7 @@ export class FolderSync extends Emitter<FolderSyncEvents> {
       this.#running = null
       if (this.#stopped !== null || this.#closing !== null) return
       if (!this.#hasWork) this.#settled()
-      const { nextDueMs } = this.#parts!.merge
+      const { nextDueMs } = this.#parts!.merge.aside
       // What was displaced is looked at once more; nobody has to wait for that.
       if (nextDueMs !== null) this.#wake(Math.max(0, nextDueMs - Date.now()), false)
       this.#wake(this.#watcher === null ? retryMs : this.#settings.rescanMs, false)
@@ -342,7 +342,7 @@ export class FolderSync extends Emitter<FolderSyncEvents> {
       this.#setStatus(true)
       for (const record of parts.index.recordsById.values())
         if (record.intent !== null) await parts.merge.resume(record)
-      if ((await parts.merge.lookAtDisplaced()).length > 0) this.#toDisk!.invalidate()
+      if ((await parts.merge.aside.lookAtDisplaced()).length > 0) this.#toDisk!.invalidate()
       await this.#fromDisk!.run(round, await this.#toDisk!.placement())
       await this.#toDisk!.run(round)
     } catch (error) {

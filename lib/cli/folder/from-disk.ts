@@ -43,7 +43,9 @@ export class FromDisk {
       resembles: async ({ id }, { path }) => {
         const read = await disk.read(path)
         const text = read === null ? null : textOf(read.bytes)
-        return text === null || text === '' || (await this.#parts.merge.resembles(id, text))
+        return (
+          text === null || text === '' || (await this.#parts.merge.versions.resembles(id, text))
+        )
       }
     })
     for (const id of this.#missingSinceMs.keys())
@@ -121,7 +123,7 @@ export class FromDisk {
     const remove: { id: string; seen: ReadonlyMap<number, number> }[] = []
     for (const record of deleted) {
       // What was saved while it was written last is no part of what was seen, and brings it back.
-      await merge.lookAtDisplaced(record.id)
+      await merge.aside.lookAtDisplaced(record.id)
       if (!(await isGone(this.#parts, record.id)))
         remove.push({ id: record.id, seen: await merge.seenOf(record) })
     }
@@ -177,7 +179,7 @@ export class FromDisk {
       return this.#stayFrozen(round, record, file)
     }
     const isChange = hash !== record.hash
-    const meant = isChange ? await merge.meantFor(path, text, record) : null
+    const meant = isChange ? await merge.versions.meantFor(path, text, record) : null
     if (meant !== null) {
       this.#parts.conflict({ path, kind: 'stale-save' })
       await merge.divert(path, meant, record)
@@ -255,7 +257,7 @@ export class FromDisk {
       return
     }
     this.#notText.delete(path)
-    const meant = await merge.meantFor(path, text, null)
+    const meant = await merge.versions.meantFor(path, text, null)
     if (meant !== null) {
       this.#parts.conflict({ path, kind: 'stale-save' })
       await merge.divert(path, meant, null)

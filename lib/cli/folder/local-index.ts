@@ -13,6 +13,7 @@
  * An intent stands here durably before what it announces is done, so that after a crash at any moment it is known whether
  * it was: a text that has gone into its document is not taken for a new change, nor a file that was written for an edit.
  */
+import * as Y from 'yjs'
 import { ClassicLevel } from 'classic-level'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
@@ -233,4 +234,9 @@ function decodeVersion(bytes: Uint8Array): Version {
   const seen = decodeSeen(decoding.readVarUint8Array(decoder))
   const hash = decoding.readVarString(decoder)
   return { runs, seen, hash, text: decoding.readVarString(decoder) }
+}
+
+/** What a document holds, by client: `Version.seen`. */
+export function seenIn(doc: Y.Doc): Map<number, number> {
+  return Y.decodeStateVector(Y.encodeStateVector(doc))
 }

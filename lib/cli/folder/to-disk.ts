@@ -145,16 +145,16 @@ export class ToDisk {
       const next = [...moves.keys()].find(
         (record) => !held.has(record) && [...moves.values()].includes(record.path)
       )
-      const aside = next && (await disk.setAside(next.path, merge.holdName(next)))
+      const aside = next && (await disk.setAside(next.path, merge.aside.holdName(next)))
       if (next === undefined) break
-      if (typeof aside === 'string' && !(await merge.restoreOther(next, aside))) {
+      if (typeof aside === 'string' && !(await merge.aside.restoreOther(next, aside))) {
         held.set(next, aside)
         tenants.delete(next.path)
       } else moves.delete(next)
     }
     for (const [record, path] of moves) {
       const aside = held.get(record)
-      if (aside !== undefined) await merge.unhold(record, aside)
+      if (aside !== undefined) await merge.aside.unhold(record, aside)
       round.untouchable.add(record.id)
       if ((await disk.signature(path)) !== null) round.leftAlone.set(path, 'place-taken')
     }
@@ -164,13 +164,13 @@ export class ToDisk {
     const { disk, index, merge, tell } = this.#parts
     const from = record.path
     try {
-      const { isDone, aside } = await disk.move(from, path, merge.asideName(record))
+      const { isDone, aside } = await disk.move(from, path, merge.aside.nameOf(record))
       if (isDone) {
         record.path = path
         record.former = { path: from, ms: this.#parts.now() }
         await index.put(record)
       }
-      if (aside !== null) await merge.importMoved(record, aside)
+      if (aside !== null) await merge.aside.importMoved(record, aside)
       if (!isDone) return false
       tell({ direction: 'in', kind: 'renamed', path, from })
       return true
