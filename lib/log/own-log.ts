@@ -18,17 +18,10 @@ import type { Outbox, OutboxRecord } from '../platform.ts'
 import { maxBodyBytes, type LogId } from './entry.ts'
 import { sealGroup, type Appended, type Group, type SealOptions, type Waiting } from './group.ts'
 import { behindError, forkedError, LostTail } from './lost-tail.ts'
-import {
-  coreOf,
-  recordKinds,
-  sessionRecord,
-  watermarkRecord,
-  type OwnCore
-} from './outbox-records.ts'
+import { coreOf, recordKinds, watermarkRecord, type OwnCore } from './outbox-records.ts'
 import type { Log } from './log.ts'
+import { passedOver, Session } from './session.ts'
 
-/** By so much at most a copy passes over client counters: what it wrote before, and does not know of, has used some. */
-const maxCountersPassedOver = 2 ** 20
 const trimAtBytes = 4 * 1024 * 1024
 const firstRetryMs = 500
 const lastRetryMs = 10_000
@@ -76,7 +69,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #closed = false
   #answer: OutboxRecord | null = null
   #recovering: Promise<void> | null = null
-  #session = { counter: 0, marked: false }
+  readonly #session: Session
   /** Entries ever taken on, and those of them that are written. */
   #taken = 0
   #written = 0
@@ -90,6 +83,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     this.#options = options
     this.#logs = { control: options.control, content: options.content }
     this.#lost = new LostTail(this.#logs, options.outbox)
+    this.#session = new Session(options.outbox)
   }
 
   /** Recovers what the store lacks. Fails with `LOG_FORKED` or `STORAGE_DAMAGED`. */
@@ -119,11 +113,11 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     // whose edits have yet to come back, or did just now: they may wait for what the store has lost of others' logs, and
     // what is written meanwhile under the same ids would be taken for them.
     const isClean = session === null || (session.clean && !lacked)
-    const passedOver = this.#lost.asks ? this.#passedOver() : isClean ? 0 : 1
-    this.#session = { counter: (session?.counter ?? 0) + passedOver, marked: false }
+    const random = (length: number): Uint8Array => this.#options.platform.randomBytes(length)
+    const counters = this.#lost.asks ? passedOver(random) : isClean ? 0 : 1
+    this.#session.begin(session?.counter ?? 0, counters)
     // The next opening lacks nothing of its own, and others' logs perhaps still.
-    if (lacked && session !== null)
-      await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
+    if (lacked && session !== null) await this.#session.endCleanly()
     for (const core of ['control', 'content'] as const) {
       this.#logs[core].on('progress', () => this.#recoverMaybe())
     }
@@ -136,21 +130,17 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** Takes new client ids: entries under the present ones do not count any more, and may count again. */
   async newSession(): Promise<void> {
-    this.#session = { counter: this.#session.counter + 1, marked: false }
+    this.#session.takeNext()
     await this.#running
-    if (!this.#closed)
-      await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
+    if (!this.#closed) await this.#session.endCleanly()
   }
 
   /**
    * A client counter for a writer of this device beside the first, such as another tab. In use from here on, durably:
    * no later session takes it.
    */
-  async newClientCounter(): Promise<number> {
-    const counter = ++this.#session.counter
-    await this.#options.outbox.append([sessionRecord(counter, false)])
-    this.#session.marked = true
-    return counter
+  newClientCounter(): Promise<number> {
+    return this.#session.newCounter()
   }
 
   get contentId(): LogId {
@@ -196,11 +186,6 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     // What was written stands in the outbox, or its watermarks do: it has been lost.
     const { control, content } = this.#logs
     return isStoreDurable !== true && isOutboxEmpty && control.length + content.length > 0
-  }
-
-  #passedOver(): number {
-    const [a, b, c] = this.#options.platform.randomBytes(3) as unknown as [number, number, number]
-    return 1 + (((a << 16) | (b << 8) | c) % maxCountersPassedOver)
   }
 
   /** What the outbox holds now, for whoever checks it. */
@@ -264,9 +249,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     if (this.#closed) return
     try {
       await this.#flush(false)
-      if (this.#session.marked) {
-        await this.#options.outbox.append([sessionRecord(this.#session.counter, true)])
-      }
+      if (this.#session.isMarked) await this.#session.endCleanly()
     } catch (error) {
       // Whoever waited for an entry is told below; without the mark, the next session takes new client ids.
       this.#error ??= storageError('Writing to the store failed', error)
@@ -333,7 +316,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       durable = this.#makeDurable(group)
       durable.catch(() => {}) // It is waited for below, whatever fails before.
       // The mark of a session comes before its first edit, in the store too.
-      if (!this.#session.marked) await durable
+      if (!this.#session.isMarked) await durable
       await this.#appendBlocks(group, durable)
       await durable
       this.#group = null
@@ -386,13 +369,13 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     if (group.inOutbox) return
     await this.#options.outbox.append(this.#recordsOf(group))
     group.inOutbox = true
-    this.#session.marked = true
+    this.#session.isMarked = true
   }
 
   #recordsOf(group: Group): OutboxRecord[] {
     const records: OutboxRecord[] = []
     // Before the first edit of a session reaches the disk, so does the mark that its client ids are in use.
-    if (!this.#session.marked) records.push(sessionRecord(this.#session.counter, false))
+    if (!this.#session.isMarked) records.push(this.#session.record(false))
     if (this.#options.isStoreDurable === true) return records
     for (const core of ['control', 'content'] as const) {
       const { from, list } = group.blocks[core]
@@ -443,7 +426,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       await outbox.trim([
         watermarkRecord(0, lengths.control),
         watermarkRecord(1, lengths.content),
-        sessionRecord(this.#session.counter, false),
+        this.#session.record(false),
         ...(this.#answer === null ? [] : [this.#answer])
       ])
       this.#trimAt = trimAtBytes
