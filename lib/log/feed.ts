@@ -14,6 +14,7 @@ import type { Appended } from './group.ts'
 import type { OwnCore } from './outbox-records.ts'
 import { entriesOf, readBack, type EntryRef } from './read-back.ts'
 import { Reader, type Pending, type ReaderOptions } from './reader.ts'
+import { Readiness } from './readiness.ts'
 import type { Log } from './log.ts'
 
 /** Deliveries between two turns of the event loop. */
@@ -56,6 +57,7 @@ export class Feed {
     control: new Map(),
     content: new Map()
   }
+  readonly #readiness: Readiness
   #pumping = false
   #again = false
   /** Reads and deliveries under way. */
@@ -70,6 +72,16 @@ export class Feed {
 
   constructor(options: FeedOptions) {
     this.#options = options
+    this.#readiness = new Readiness({
+      reader: (id) => this.#readersById.get(id),
+      countedOf: ({ log, counted }) => this.#countedOf(log, counted),
+      onCounted: () => {
+        this.#again = true
+      },
+      isStopped: () => this.#stopped,
+      onReadFailed: options.onReadFailed,
+      onForkEvidence: options.onForkEvidence
+    })
   }
 
   /** Reads another device's log from `delivered` on, a length at which an entry ends. */
@@ -370,7 +382,7 @@ export class Feed {
       for (const reader of this.#readersById.values()) {
         let pending: Pending | undefined
         while (!this.#stopped && !this.#isHeld && (pending = reader.queue[0]) !== undefined) {
-          if (!(await this.#isReady(reader, pending))) break
+          if (!(await this.#readiness.isReady(reader, pending))) break
           if (reader.queue[0] !== pending) continue
           reader.queue.shift()
           reader.queuedBytes -= pending.entry?.body.length ?? 0
@@ -390,53 +402,5 @@ export class Feed {
   #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {
     const device = toHex(log.name.device)
     this.#options.deliver({ device, log, from, to, entry, isOwn })
-  }
-
-  /** True if it may be delivered; else `waitsFor` says what for. */
-  async #isReady(reader: Reader, pending: Pending): Promise<boolean> {
-    if (pending.from >= this.#countedOf(reader.log, reader.counted)) {
-      reader.waitsFor = 'trust'
-      return false
-    }
-    if (pending.depsChecked || pending.entry === null) return true
-    const { deps } = pending.entry
-    for (const dep of deps) {
-      const other = this.#readersById.get(dep.log)
-      if (other !== undefined && other.delivered >= dep.length) continue
-      reader.waitsFor = dep
-      if (other !== undefined) await this.#countPast(other, dep)
-      return false
-    }
-    for (const dep of deps) {
-      const other = this.#readersById.get(dep.log)!.log
-      const treeHash = await this.#treeHashOf(other, dep.length)
-      if (treeHash === dep.treeHash) continue
-      reader.waitsFor = treeHash === null ? dep : 'trust'
-      if (treeHash !== null) this.#options.onForkEvidence(other, dep.length)
-      return false
-    }
-    pending.depsChecked = true
-    return true
-  }
-
-  /** What an entry that counts builds on counts with it, once it is here and is what that entry names. */
-  async #countPast(other: Reader, dep: Dep): Promise<void> {
-    if (other.counted >= dep.length || other.log.contiguousLength < dep.length) return
-    if ((await this.#treeHashOf(other.log, dep.length)) !== dep.treeHash) return
-    other.counted = Math.max(other.counted, dep.length)
-    this.#again = true
-  }
-
-  /** Null while it is not to be had: then 'progress' of the log tells when to ask again. */
-  async #treeHashOf(log: Log, length: number): Promise<string | null> {
-    try {
-      return await log.treeHashAt(length)
-    } catch (cause) {
-      if (!this.#stopped && log.isAttached) {
-        const message = `The tree of log ${log.id} could not be read`
-        this.#options.onReadFailed(storageError(message, cause))
-      }
-      return null
-    }
   }
 }
