@@ -12,6 +12,7 @@ import type {
   SavedOptions
 } from './document-host.ts'
 import { MergedState } from './document-merge.ts'
+import { DocumentResets } from './document-resets.ts'
 import { DocumentSplit } from './document-split.ts'
 import { aborting, untilSynced } from './document-waits.ts'
 import { SkeinError, storageError, throwIfAborted } from './errors.ts'
@@ -34,9 +35,6 @@ import { Inbox } from './views/inbox.ts'
 import type { Look } from './views/split.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
-/** Between two resets of a document that this device may not write to: an editor may write by itself when it is bound. */
-const resetAgainMs = 1_000
-
 export class Document extends Emitter<DocumentEvents> {
   readonly name: string
   readonly #host: DocumentHost
@@ -52,10 +50,7 @@ export class Document extends Emitter<DocumentEvents> {
   #isSyncedLate = false
   /** What has come since a reset began, in order. */
   #arrivals: Arrival[] | null = null
-  #resetting: Promise<void> | null = null
-  #resetAgain: ResetReason | null = null
-  #lastResetMs: number | null = null
-  #cancelReset: (() => void) | null = null
+  readonly #resets: DocumentResets
   /** Ends what waits. */
   readonly #untilClosed = new Set<() => void>()
 
@@ -81,6 +76,15 @@ export class Document extends Emitter<DocumentEvents> {
       doc: () => this.#doc,
       isSettled: () => this.#isSettled && !this.#applier.isWaiting,
       onFailed: (error) => this.emit('error', { error })
+    })
+    this.#resets = new DocumentResets({
+      clock: host.clock,
+      reset: (reason) => this.#resetOnce(reason),
+      onEnded: () => {
+        this.#arrivals = null
+      },
+      isRejected: () => this.#own.isDirty && host.mayWrite() === 'no',
+      onFailed: (cause) => this.#readFailed('The document could not be reset', cause)
     })
     this.#own = new OwnEdits({
       host,
@@ -243,12 +247,7 @@ export class Document extends Emitter<DocumentEvents> {
    * until then goes along, if it may be written.
    */
   reset(reason: ResetReason): Promise<void> {
-    if (this.#resetting !== null) this.#resetAgain = reason
-    this.#resetting ??= this.#resetAll(reason).finally(() => {
-      this.#resetting = null
-      this.#arrivals = null
-    })
-    return this.#resetting
+    return this.#resets.run(reason)
   }
 
   /** @internal Takes in what else the logs hold, as read from another tab's: what is here already stays as it is. */
@@ -324,13 +323,6 @@ export class Document extends Emitter<DocumentEvents> {
       if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
   }
 
-  async #resetAll(reason: ResetReason): Promise<void> {
-    for (let next: ResetReason | null = reason; next !== null; next = this.#resetAgain) {
-      this.#resetAgain = null
-      await this.#resetOnce(next)
-    }
-  }
-
   async #resetOnce(reason: ResetReason): Promise<void> {
     await this.ready()
     const arrivals: Arrival[] = [...this.#own.inFlight].map((own) => ({ own }))
@@ -340,7 +332,7 @@ export class Document extends Emitter<DocumentEvents> {
     const [before, previous] = [this.#own.changes, this.#doc]
     if (before === null || this.#lifecycle.isClosing) return
     if (previous._item !== null) return renewSubdocument(previous)
-    this.#lastResetMs = this.#host.clock.now()
+    this.#resets.happened()
     this.#own.stop()
     const ownedPrevious = this.#ownsDoc
     this.#doc = new Y.Doc(optionsOf(previous))
@@ -376,28 +368,17 @@ export class Document extends Emitter<DocumentEvents> {
     this.safetyChanged()
   }
 
-  /** What this device may not write leaves the document again. */
   #rejectEdits(): void {
     this.emit('error', { error: notAllowed() })
     this.safetyChanged()
-    if (this.#cancelReset !== null) return
-    const { clock } = this.#host
-    const reset = (): void => {
-      this.#cancelReset = null
-      if (!this.#own.isDirty || this.#host.mayWrite() !== 'no') return
-      this.reset('read-only').catch((cause: unknown) => {
-        this.#readFailed('The document could not be reset', cause)
-      })
-    }
-    const waitMs = this.#lastResetMs === null ? 0 : this.#lastResetMs + resetAgainMs - clock.now()
-    this.#cancelReset = clock.after(Math.max(0, Math.min(waitMs, resetAgainMs)), reset)
+    this.#resets.reject()
   }
 
   async #close(): Promise<void> {
     for (const end of [...this.#untilClosed]) end()
-    this.#cancelReset?.()
+    this.#resets.stop()
     await this.#split.stop()
-    await this.#resetting?.catch(() => {}) // Whoever asked for it is told.
+    await this.#resets.ended()
     if (this.#own.changes === null) return this.#host.onClosed()
     this.#presence?.destroy()
     this.#own.flush()
@@ -443,7 +424,7 @@ export class Document extends Emitter<DocumentEvents> {
       !this.#own.isWriting &&
       this.#inbox.isEmpty &&
       this.#own.failure === null &&
-      this.#resetting === null
+      !this.#resets.isRunning
     )
   }
 
