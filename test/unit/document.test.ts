@@ -1,15 +1,13 @@
-/** Documents as an app sees them: Yjs's types, binding, loading, saving, closing, reading only. */
+/** Documents as an app sees them: Yjs's types, binding, loading, saving, closing. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { MemoryNetwork } from '../../adapters/memory.ts'
-import { platform as nodePlatform } from '../../adapters/node/platform.ts'
-import type { Document, DocumentEvents, Outbox, OutboxRecord, Platform } from '../../lib/index.ts'
+import type { Document, OutboxRecord } from '../../lib/index.ts'
 import { Log } from '../../lib/log/log.ts'
 import { deadline, eventually, once } from '../events.ts'
 import {
   device,
-  joinAs,
   rejects,
   spaceOf,
   until,
@@ -20,95 +18,9 @@ import {
   whenText,
   type Device
 } from '../devices.ts'
+import { Pair, watched, bodyOf } from './document-pair.ts'
 
 const test = suite('document')
-
-/** Alice and bob, connected, with the same document open. */
-class Pair implements AsyncDisposable {
-  readonly network = new MemoryNetwork()
-  readonly logged: Record<'alice' | 'bob', OutboxRecord[]> = { alice: [], bob: [] }
-  alice!: Device
-  bob!: Device
-  note!: Document
-  copy!: Document
-
-  static async open(): Promise<Pair> {
-    const pair = new Pair()
-    const { network, logged } = pair
-    pair.alice = await device(
-      'alice',
-      network,
-      watched((record) => logged.alice.push(record))
-    )
-    pair.bob = await device(
-      'bob',
-      network,
-      watched((record) => logged.bob.push(record))
-    )
-    const space = await spaceOf(pair.alice, pair.bob)
-    pair.note = await space.open('ideas')
-    pair.copy = await pair.bob.space.open('ideas')
-    await whenSynced(pair.bob.space)
-    return pair
-  }
-
-  part(): void {
-    this.network.partition([[this.alice.key], [this.bob.key]])
-  }
-
-  /** Resolves once both documents hold the same. */
-  async same(): Promise<void> {
-    const state = ({ doc }: Document): string =>
-      Buffer.from(Y.encodeStateVector(doc)).toString('hex')
-    const deletes = ({ doc }: Document): string => JSON.stringify(Y.snapshot(doc).ds.clients.size)
-    const isSame = (): boolean =>
-      state(this.note) === state(this.copy) && deletes(this.note) === deletes(this.copy)
-    await eventually(isSame, { deadlineMs: waitMs, what: 'the same state' })
-  }
-
-  /** How many blocks of content each has logged. */
-  get contentBlocks(): [number, number] {
-    const count = (records: OutboxRecord[]): number =>
-      records.filter(({ kind }) => kind === 1).length
-    return [count(this.logged.alice), count(this.logged.bob)]
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.alice[Symbol.asyncDispose]()
-    await this.bob[Symbol.asyncDispose]()
-  }
-}
-
-/** Node's platform whose outboxes show what is appended; what `see` returns false for never gets there. */
-function watched(see: (record: OutboxRecord) => unknown): Partial<Platform> {
-  const watch = (outbox: Outbox): Outbox =>
-    Object.assign(Object.create(outbox) as Outbox, {
-      append: (records: OutboxRecord[]) =>
-        outbox.append(records.filter((one) => see(one) !== false)),
-      read: () => outbox.read(),
-      trim: (first: OutboxRecord[]) => outbox.trim(first),
-      close: () => outbox.close()
-    })
-  return {
-    openStorage: async (location) => {
-      const storage = await nodePlatform.openStorage(location)
-      const openOutbox = storage.openOutbox.bind(storage)
-      storage.openOutbox = async (name) => watchByteLength(await openOutbox(name))
-      return storage
-    }
-  }
-  function watchByteLength(outbox: Outbox): Outbox {
-    return Object.defineProperty(watch(outbox), 'byteLength', { get: () => outbox.byteLength })
-  }
-}
-
-function bodyOf(document: Document): Y.Text {
-  return document.doc.getText('body')
-}
-
-function nextError(document: Document): Promise<DocumentEvents['error']> {
-  return once((listener) => document.on('error', listener), waitMs, 'an error')
-}
 
 // Yjs's types
 
@@ -216,80 +128,6 @@ test('what an observer writes in answer to another’s edit is logged too', asyn
   })
   bodyOf(note).insert(0, 'four')
   await whenDoc(note.doc, () => note.doc.getMap('map').get('length') === 4, 'the length')
-})
-
-// Subdocuments
-
-/** The subdocument, which begins to load. */
-async function chapterOf({ doc }: Document): Promise<Y.Doc> {
-  const chapters = doc.getMap<Y.Doc>('chapters')
-  await whenDoc(doc, () => chapters.has('one'), 'the chapter')
-  const chapter = chapters.get('one')!
-  chapter.load()
-  return chapter
-}
-
-test('a subdocument syncs, also what was written into it at once', async () => {
-  await using pair = await Pair.open()
-  const { note, copy } = pair
-  const chapter = new Y.Doc()
-  note.doc.getMap('chapters').set('one', chapter)
-  chapter.getText('body').insert(0, 'Once')
-  const atBob = await chapterOf(copy)
-  await whenText(atBob, 'Once')
-  atBob.getText('body').insert(4, ' upon a time')
-  await whenText(chapter, 'Once upon a time')
-})
-
-test('a subdocument is there after a restart, and goes on', async () => {
-  await using pair = await Pair.open()
-  const chapter = new Y.Doc()
-  pair.note.doc.getMap('chapters').set('one', chapter)
-  chapter.getText('body').insert(0, 'Once')
-  await pair.alice.restart()
-  const note = await pair.alice.space.open('ideas')
-  const again = note.doc.getMap('chapters').get('one') as Y.Doc
-  again.load()
-  await deadline(again.whenLoaded, waitMs, 'the chapter is loaded')
-  assert.is(again.getText('body').toString(), 'Once')
-  again.getText('body').insert(4, ' more')
-  const atBob = await chapterOf(pair.copy)
-  await whenText(atBob, 'Once more')
-})
-
-test('a subdocument that is edited before it has loaded fails clearly, and nothing of it is logged', async () => {
-  await using pair = await Pair.open()
-  const chapter = new Y.Doc()
-  pair.note.doc.getMap('chapters').set('one', chapter)
-  chapter.getText('body').insert(0, 'Once')
-  await pair.note.saved()
-  await pair.alice.restart()
-  const note = await pair.alice.space.open('ideas')
-  const again = note.doc.getMap('chapters').get('one') as Y.Doc
-  const refused: unknown[] = []
-  pair.bob.space.on('peer-error', (error) => refused.push(error))
-  const failed = nextError(note)
-  again.load()
-  again.getText('body').insert(0, 'early')
-  assert.is((await failed).error.code, 'DOCUMENT_NOT_EMPTY')
-  const atBob = await chapterOf(pair.copy)
-  await whenText(atBob, 'Once')
-})
-
-test('subdocuments are not among the documents of a space', async () => {
-  await using pair = await Pair.open()
-  const names: string[] = []
-  pair.bob.space.on('document', ({ name }) => names.push(name))
-  const chapter = new Y.Doc()
-  pair.note.doc.getMap('chapters').set('one', chapter)
-  chapter.getText('body').insert(0, 'Once')
-  const space = pair.alice.space
-  await eventually(() => chapter.isLoaded)
-  await space.saved()
-  assert.equal(space.documents(), ['ideas'])
-  await deadline(space.saved({ peers: 1 }), waitMs, 'bob holds it')
-  await chapterOf(pair.copy)
-  assert.equal(names, ['ideas'])
 })
 
 // Binding
@@ -487,115 +325,6 @@ test('after a session that did not end cleanly the client id is a new one', asyn
   assert.is.not(again.doc.clientID, clientID)
   bodyOf(again).insert(1, 'b')
   await whenText((await bob.space.open('ideas')).doc, 'ab')
-})
-
-// Reading only
-
-test('what a reader writes is reported, goes nowhere, and leaves its document again', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  const space = await spaceOf(alice)
-  await joinAs(space, bob, { role: 'reader' })
-  const note = await space.open('ideas')
-  bodyOf(note).insert(0, 'alice')
-  const copy = await bob.space.open('ideas')
-  await whenText(copy.doc, 'alice')
-  assert.ok(copy.readOnly)
-  assert.not(note.readOnly)
-  const first = copy.doc
-  const failed = nextError(copy)
-  const reset = once<DocumentEvents['reset']>((tell) => copy.on('reset', tell), waitMs, 'the reset')
-  bodyOf(copy).insert(5, ' and bob')
-  assert.is((await failed).error.code, 'NOT_ALLOWED')
-  await rejects(copy.saved(), 'NOT_ALLOWED')
-  assert.not(copy.safety.durable)
-  await rejects(bob.space.append('event', 1), 'NOT_ALLOWED')
-  const { doc, previous, reason } = await reset
-  assert.is(doc, copy.doc)
-  assert.is(previous, first)
-  assert.is(reason, 'read-only')
-  assert.is(bodyOf(copy).toString(), 'alice')
-  assert.is(previous.getText('body').toString(), 'alice and bob')
-  assert.ok(copy.safety.durable)
-  bodyOf(note).insert(0, 'still ')
-  await whenText(copy.doc, 'still alice')
-  await copy.close()
-  assert.is(bodyOf(await bob.space.open('ideas')).toString(), 'still alice')
-  assert.is(bodyOf(note).toString(), 'still alice')
-  await bob.restart()
-  await whenText((await bob.space.open('ideas')).doc, 'still alice')
-})
-
-test('an editor that writes whenever it is bound does not keep a reader’s document busy', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  await joinAs(await spaceOf(alice), bob, { role: 'reader' })
-  const copy = await bob.space.open('ideas')
-  let resets = 0
-  copy.on('reset', ({ doc }) => {
-    resets++
-    doc.getText('body').insert(0, 'here')
-  })
-  const startedAt = performance.now()
-  bodyOf(copy).insert(0, 'here')
-  await eventually(() => resets === 3)
-  // The first comes at once.
-  assert.ok(performance.now() - startedAt > 1_900, 'two seconds apart at the least')
-})
-
-// Rebuilding
-
-test('a reset document holds the same, and goes on: edits, presence, and what arrives meanwhile', async () => {
-  await using pair = await Pair.open()
-  const { note, copy } = pair
-  bodyOf(note).insert(0, 'from alice')
-  await whenText(copy.doc, 'from alice')
-  copy.awareness.setLocalState({ name: 'bob' })
-  await eventually(() => note.awareness.getStates().size === 2)
-  for (let round = 0; round < 5; round++) {
-    const { doc: before, clientID } = { doc: copy.doc, clientID: copy.doc.clientID }
-    bodyOf(copy).insert(0, 'b')
-    const resetting = copy.reset('entries-left')
-    bodyOf(note).insert(0, 'a')
-    await new Promise((resolve) => setImmediate(resolve))
-    bodyOf(copy).insert(0, 'c')
-    await resetting
-    assert.is.not(copy.doc, before)
-    assert.is(copy.doc.clientID, clientID)
-    bodyOf(copy).insert(0, 'd')
-    await deadline(copy.saved({ peers: 1 }), waitMs, 'alice holds it')
-    await deadline(note.saved({ peers: 1 }), waitMs, 'bob holds it')
-    const text = bodyOf(note).toString()
-    assert.is(text.length, 10 + 4 * (round + 1))
-    await whenText(copy.doc, text)
-    await whenText(note.doc, text)
-  }
-  assert.equal(copy.awareness.getLocalState(), { name: 'bob' })
-  copy.awareness.setLocalState({ name: 'bob again' })
-  await eventually(() =>
-    [...note.awareness.getStates().values()].some(({ name }) => name === 'bob again')
-  )
-  await copy.close()
-  assert.is(bodyOf(await pair.bob.space.open('ideas')).toString(), bodyOf(note).toString())
-})
-
-test('a subdocument that a reader makes is reported, and goes nowhere', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  const space = await spaceOf(alice)
-  await joinAs(space, bob, { role: 'reader' })
-  const copy = await bob.space.open('ideas')
-  const errors: string[] = []
-  copy.on('error', ({ error }) => errors.push(error.code))
-  const chapter = new Y.Doc()
-  copy.doc.getMap('chapters').set('one', chapter)
-  chapter.getText('body').insert(0, 'Once')
-  await eventually(() => errors.length > 1)
-  assert.equal([...new Set(errors)], ['NOT_ALLOWED'])
-  assert.equal(bob.space.documents(), [])
 })
 
 // Saving
