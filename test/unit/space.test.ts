@@ -1,10 +1,10 @@
-/** Spaces between devices on a memory network: convergence, application events, presence, connections, large amounts. */
+/** Spaces between devices on a memory network: convergence, presence, connections, large amounts. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { platform as nodePlatform } from '../../adapters/node/platform.ts'
-import type { AppEntry, Document, Platform, Space } from '../../lib/index.ts'
+import type { Document, Space } from '../../lib/index.ts'
 import { deadline, once } from '../events.ts'
 import {
   device,
@@ -62,13 +62,6 @@ function whenStates(document: Document, count: number): Promise<void> {
 
 function stateOf(document: Document, of: Document): unknown {
   return document.awareness.getStates().get(of.doc.clientID)
-}
-
-async function collect(space: Space, type?: string): Promise<unknown[]> {
-  const values: unknown[] = []
-  for await (const { value } of space.entries(type === undefined ? {} : { type }))
-    values.push(value)
-  return values
 }
 
 // Convergence
@@ -266,183 +259,6 @@ test('a paste over 16 MiB is refused with a reason, and the document is as befor
   bodyOf(again).insert(6, ' and after')
   await again.saved()
   await whenText((await bob.space.open('ideas')).doc, 'before and after')
-})
-
-// Application events
-
-test('application events come in causal order on every device', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  await using carol = await device('carol', network)
-  const space = await spaceOf(alice, bob, carol)
-  for (let i = 0; i < 6; i++) {
-    const [from, to] = i % 2 === 0 ? [alice.space, bob.space] : [bob.space, alice.space]
-    const heard = once<{ entry: AppEntry }>(
-      (listener) => to.on('entry', listener),
-      waitMs,
-      'an event'
-    )
-    await from.append('count', i)
-    assert.is((await heard).entry.value, i)
-  }
-  let last: unknown = null
-  for await (const { value } of carol.space.entries({ live: true })) if ((last = value) === 5) break
-  assert.is(last, 5)
-  for (const one of [space, bob.space, carol.space]) {
-    assert.equal(await collect(one), [0, 1, 2, 3, 4, 5])
-  }
-  assert.equal(await collect(space, 'other'), [])
-  await carol.restart()
-  assert.equal(await collect(carol.space), [0, 1, 2, 3, 4, 5])
-})
-
-test('an event says who wrote it, and has the same id everywhere', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  const space = await spaceOf(alice, bob)
-  const heard = once<{ entry: AppEntry }>(
-    (listener) => bob.space.on('entry', listener),
-    waitMs,
-    'the event'
-  )
-  const written = await space.append('paid', { amount: 5, to: ['bob'] })
-  const { entry } = await heard
-  assert.equal(entry, written)
-  assert.is(entry.device, alice.id)
-  assert.equal(entry.value, { amount: 5, to: ['bob'] })
-})
-
-test('a live iteration goes on with what comes, and ends when its signal fires', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  const space = await spaceOf(alice, bob)
-  await space.append('count', 0)
-  const stop = new AbortController()
-  const values: unknown[] = []
-  const iterating = (async () => {
-    for await (const { value } of bob.space.entries({ live: true, signal: stop.signal })) {
-      values.push(value)
-      if (value === 2) stop.abort()
-      else await space.append('count', (value as number) + 1)
-    }
-  })()
-  await deadline(iterating, waitMs, 'the iteration ends')
-  assert.equal(values, [0, 1, 2])
-})
-
-test('a live iteration that waits ends when its signal fires, and when the space is closed', async () => {
-  await using alice = await device('alice')
-  const space = await spaceOf(alice)
-  const stop = new AbortController()
-  const ends = [
-    space.entries({ live: true, signal: stop.signal }).next(),
-    space.entries({ live: true }).next()
-  ]
-  stop.abort()
-  assert.is((await deadline(ends[0]!, waitMs, 'the aborted one ends')).done, true)
-  await space.close()
-  assert.is((await deadline(ends[1]!, waitMs, 'the other ends')).done, true)
-})
-
-test('an iteration that was aborted before it began fails with ABORTED', async () => {
-  await using alice = await device('alice')
-  const space = await spaceOf(alice)
-  await rejects(space.entries({ signal: AbortSignal.abort() }).next(), 'ABORTED')
-})
-
-// Members
-
-test('bob leaves, and joins again by a new invite with what he had written', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  const space = await spaceOf(alice, bob)
-  const note = await space.open('ideas')
-  const first = await bob.space.open('ideas')
-  bodyOf(first).insert(0, 'bob was here')
-  await whenText(note.doc, 'bob was here')
-  await bob.space.leave()
-  assert.equal(bob.skein.spaces(), [])
-  await until(
-    (listener) => space.on('members', listener),
-    () => space.members().length === 1
-  )
-  await whenPeer(space, bob, false)
-  bodyOf(note).insert(0, 'Yes, ')
-  await note.saved()
-
-  const again = await joinAs(space, bob)
-  assert.is(again.role, 'writer')
-  const second = await again.open('ideas')
-  await whenText(second.doc, 'Yes, bob was here')
-  bodyOf(second).insert(17, ' twice')
-  await whenText(note.doc, 'Yes, bob was here twice')
-})
-
-test('who has left no longer counts as holding an edit', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  const space = await spaceOf(alice, bob)
-  const note = await space.open('ideas')
-  bodyOf(note).insert(0, 'a')
-  await deadline(note.saved({ peers: 1 }), waitMs, 'bob holds it')
-  await bob.space.leave()
-  await until(
-    (listener) => note.on('safety', listener),
-    () => note.safety.devices.length === 0
-  )
-})
-
-test('what a device wrote is durable in its store before leaving lets go of the outbox', async () => {
-  const calls: string[] = []
-  const openStorage: Platform['openStorage'] = async (location) => {
-    const storage = await nodePlatform.openStorage(location)
-    const sync = storage.sync.bind(storage)
-    const remove = storage.removeOutbox.bind(storage)
-    storage.sync = async () => {
-      await sync()
-      calls.push('synced')
-    }
-    storage.removeOutbox = async (name) => {
-      calls.push('removed')
-      await remove(name)
-    }
-    return storage
-  }
-  await using alice = await device('alice', new MemoryNetwork(), { openStorage })
-  const space = await spaceOf(alice)
-  bodyOf(await space.open('ideas')).insert(0, 'a')
-  const closed = space.close.bind(space)
-  space.close = async () => {
-    await closed()
-    calls.push('closed')
-  }
-  await space.leave()
-  assert.equal(calls.slice(calls.indexOf('closed')), ['closed', 'synced', 'removed'])
-})
-
-test('after the one who made the space has left, the others write on', async () => {
-  const network = new MemoryNetwork()
-  await using alice = await device('alice', network)
-  await using bob = await device('bob', network)
-  await using carol = await device('carol', network)
-  const space = await spaceOf(alice, bob, carol)
-  await whenPeer(bob.space, carol)
-  await space.leave()
-  for (const { space: left } of [bob, carol]) {
-    await until(
-      (listener) => left.on('members', listener),
-      () => left.members().length === 2
-    )
-    assert.not(left.readOnly)
-  }
-  const note = await bob.space.open('ideas')
-  bodyOf(note).insert(0, 'on we go')
-  await whenText((await carol.space.open('ideas')).doc, 'on we go')
 })
 
 // Two spaces on one connection
