@@ -9,7 +9,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { Skein, type Problem, type VerifySummary } from '../../lib/index.ts'
-import { DamagedHome, damages, flushStore, plantInside } from '../damage.ts'
+import { DamagedHome, flushStore } from '../damaged-home.ts'
+import { damages, plantInside } from '../damage.ts'
 import { device, rejects, spaceOf, whenSynced, whenText, type Device } from '../devices.ts'
 
 const test = suite('verify')
