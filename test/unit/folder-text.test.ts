@@ -93,6 +93,12 @@ test('a small change is found small', () => {
   assert.equal(diffText('colour', 'color'), [{ from: 4, to: 5, text: '' }])
 })
 
+test('a word is not made of letters that it shares with another by chance', () => {
+  assert.equal(diffText('uvjxbtlployv', 'avbkjtxllrey'), [
+    { from: 0, to: 12, text: 'avbkjtxllrey' }
+  ])
+})
+
 test('what two texts have in common is there once in their union, and what one has alone stays', () => {
   const union = (a: string, b: string): string => {
     const text = new Y.Doc().getText('body')

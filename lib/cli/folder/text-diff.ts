@@ -112,7 +112,7 @@ function refine(
   }
   const parts: Span[] = []
   let [atA, atB] = [aFrom, bFrom]
-  let same = whole.aTo - whole.aFrom - (aTo - aFrom)
+  let same = sharedRun(aFrom - whole.aFrom) + sharedRun(whole.aTo - aTo)
   let part: Span | null = null
   for (const { value, added, removed } of changes) {
     const length = value.reduce((sum, token) => sum + token.length, 0)
@@ -122,16 +122,21 @@ function refine(
       else part.aTo += length
     } else {
       part = null
-      same += length
+      same += sharedRun(length)
     }
     if (!added) atA += length
     if (!removed) atB += length
   }
-  // Single letters that two words happen to share would be woven into nonsense when others edit them too.
+  // Letters that two words happen to share would be woven into nonsense when others edit them too.
   const isUnlike = 2 * same < Math.max(whole.aTo - whole.aFrom, whole.bTo - whole.bFrom)
   if (level === characters && isUnlike) into.push(whole)
   else if (level === characters) into.push(...parts)
   else for (const inner of parts) refine(a, b, inner, level + 1, finest, into)
+}
+
+/** What a run of characters that two words share says of their likeness: single letters are in both by chance. */
+function sharedRun(length: number): number {
+  return length > 1 ? length : 0
 }
 
 /** The two code units around a place. */
