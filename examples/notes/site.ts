@@ -15,6 +15,14 @@ interface SiteFile {
 
 export type Site = ReadonlyMap<string, SiteFile>
 
+const assets = [
+  'app.webmanifest',
+  'icon.svg',
+  'icon-192.png',
+  'icon-512.png',
+  'icon-maskable-512.png'
+] as const
+
 const app = fileURLToPath(new URL('app/', import.meta.url))
 
 const types: Readonly<Record<string, string>> = {
@@ -22,6 +30,7 @@ const types: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
+  '.png': 'image/png',
   '.woff2': 'font/woff2',
   '.webmanifest': 'application/manifest+json'
 }
@@ -60,7 +69,7 @@ export async function buildSite(settings: BuildOptions = {}): Promise<Site> {
     write: false
   })
   for (const { path, contents } of outputFiles) bodies.set(`/${basename(path)}`, contents)
-  for (const name of ['icon.svg', 'app.webmanifest']) {
+  for (const name of assets) {
     bodies.set(`/${name}`, await readFile(app + name))
   }
   bodies.set('/', await readFile(`${app}index.html`))
@@ -79,7 +88,7 @@ async function serviceWorkerFor(bodies: ReadonlyMap<string, Uint8Array>): Promis
 
 function fileOf(path: string, body: Uint8Array): SiteFile {
   const type = types[path === '/' ? '.html' : extname(path)]!
-  const isText = !type.startsWith('font/')
+  const isText = !/^font\/|png$/.test(type)
   const params = { [constants.BROTLI_PARAM_QUALITY]: 5 }
   return { type, body, compressed: isText ? brotliCompressSync(body, { params }) : null }
 }

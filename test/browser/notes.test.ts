@@ -214,6 +214,9 @@ notes(
     await alice.page.evaluate(async () => {
       await navigator.serviceWorker.ready
     })
+    const devtools = await alice.page.context().newCDPSession(alice.page)
+    const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors')
+    assert.equal(installabilityErrors, [], 'the page can be installed')
     await host.stop()
     await alice.page.reload()
     assert.is(await alice.until(['alone: alice', 'alone: bob']), hers)

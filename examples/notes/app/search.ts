@@ -13,6 +13,15 @@ interface Indexed {
   readonly body: string
 }
 
+/** Finds what begins with a word of the query. */
+export function wordsIn(query: string): RegExp {
+  const words = query
+    .trim()
+    .split(/\s+/)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`(?<![\\p{L}\\p{N}])(${words.join('|')})`, 'giu')
+}
+
 export class NoteSearch {
   /** How many notes are still to be read; null before the first search. */
   readonly left = signal<number | null>(null)
@@ -63,15 +72,17 @@ export class NoteSearch {
     return [...found, ...listed.map(({ id }) => id)]
   }
 
-  /** Where in a note a word of the query stands; null if it has not been read, or has none. */
+  /** The line of a note that has most words of the query; null if it has not been read, or has none. */
   excerpt(id: string, query: string): string | null {
-    const body = this.#bodies.get(id)
-    const word = query.trim().toLowerCase().split(/\s+/)[0]
-    if (body === undefined || word === undefined) return null
-    const line = body.split('\n').find((one) => one.toLowerCase().includes(word))
-    if (line === undefined) return null
-    const text = plain(line)
-    const at = text.toLowerCase().indexOf(word)
+    const words = wordsIn(query)
+    let text = ''
+    let most = 0
+    for (const line of this.#bodies.get(id)?.split('\n') ?? []) {
+      const found = new Set(line.toLowerCase().match(words)).size
+      if (found > most) [text, most] = [plain(line), found]
+    }
+    if (most === 0) return null
+    const at = text.search(words)
     return at > 60 ? `… ${text.slice(at - 30)}` : text
   }
 

@@ -13,13 +13,17 @@ export function App() {
   }, [])
   const open = notebook.value
   if (phase.value !== 'ready' || open === null) return <Welcome />
-  const isInNote = open.note.value !== null
+  const note = open.note.value
+  const listed = open.notes.value.find(({ id }) => id === note?.id)
   return (
-    <div class={isInNote ? 'shell in-note' : 'shell'}>
+    <main class={note === null ? 'shell' : 'shell in-note'}>
+      <h1 class="visually-hidden">
+        {listed?.title || (note === null ? open.space.name : 'New note')}
+      </h1>
       <Sidebar notebook={open} />
-      <NoteView notebook={open} note={open.note.value} />
+      <NoteView notebook={open} note={note} />
       <Notice />
-    </div>
+    </main>
   )
 }
 

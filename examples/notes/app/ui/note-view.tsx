@@ -13,12 +13,8 @@ interface NoteViewProps {
 }
 
 export function NoteView({ notebook, note }: NoteViewProps) {
-  const listed = notebook.notes.value.find(({ id }) => id === note?.id)
   return (
-    <main class="note">
-      <h1 class="visually-hidden">
-        {listed?.title || (note === null ? notebook.space.name : 'New note')}
-      </h1>
+    <section class="note" aria-label={note === null ? undefined : 'The open note'}>
       <header class="note-head">
         {note !== null && (
           <button class="bare back" aria-label="All notes" onClick={() => go(null)}>
@@ -39,7 +35,7 @@ export function NoteView({ notebook, note }: NoteViewProps) {
           isReadOnly={notebook.isReadOnly.value}
         />
       )}
-    </main>
+    </section>
   )
 }
 

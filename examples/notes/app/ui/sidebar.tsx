@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { NoteSummary } from '../../shared.ts'
 import type { Notebook } from '../notebook.ts'
 import { ago } from '../safety.ts'
+import { wordsIn } from '../search.ts'
 import { createNote, enter, go, notebooks, query } from '../state.ts'
 import { Icon } from './icon.tsx'
 import { People } from './people.tsx'
@@ -15,8 +16,12 @@ const pageLength = 60
 export function focusSearch(): void {
   const field = document.querySelector<HTMLInputElement>('.search input')
   if (field === null) return
-  if (getComputedStyle(field).visibility === 'hidden' || field.offsetParent === null) go(null)
-  requestAnimationFrame(() => field.focus())
+  // At once, or the next keys would go nowhere.
+  field.focus()
+  if (document.activeElement === field) return
+  // On a phone the open note is in front of it.
+  go(null)
+  addEventListener('hashchange', () => requestAnimationFrame(() => field.focus()), { once: true })
 }
 
 export function Sidebar({ notebook }: { notebook: Notebook }) {
@@ -24,7 +29,7 @@ export function Sidebar({ notebook }: { notebook: Notebook }) {
   const [isTrash, setTrash] = useState(false)
   const isReadOnly = notebook.isReadOnly.value
   return (
-    <aside class="sidebar" aria-label="Notebook">
+    <section class="sidebar" aria-label="Notebook">
       <header class="sidebar-head">
         <Switcher notebook={notebook} />
         <button class="bare" aria-label="Share" title="Share" onClick={() => setSharing(true)}>
@@ -51,7 +56,7 @@ export function Sidebar({ notebook }: { notebook: Notebook }) {
       <People notebook={notebook} />
       <NetworkBar notebook={notebook} />
       {isSharing && <Share notebook={notebook} onClose={() => setSharing(false)} />}
-    </aside>
+    </section>
   )
 }
 
@@ -162,16 +167,9 @@ function excerptOf(notebook: Notebook, { id, excerpt }: NoteSummary) {
   const wanted = query.value.trim()
   if (wanted === '') return excerpt
   const text = notebook.search.excerpt(id, wanted) ?? excerpt
-  const word = wanted.split(/\s+/)[0]!.toLowerCase()
-  const at = text.toLowerCase().indexOf(word)
-  if (at === -1) return text
-  return (
-    <>
-      {text.slice(0, at)}
-      <mark>{text.slice(at, at + word.length)}</mark>
-      {text.slice(at + word.length)}
-    </>
-  )
+  return text
+    .split(wordsIn(wanted))
+    .map((part, i) => (i % 2 === 1 ? <mark key={i}>{part}</mark> : part))
 }
 
 function Empty() {
