@@ -7,6 +7,9 @@ import MiniSearch from 'minisearch'
 import type { Space } from 'skein'
 import { bodyName, documentNameOf, noteIdOf, plain, type NoteSummary } from '../shared.ts'
 
+/** What of a line is shown before the first word that was found. */
+const maxLeadChars = 24
+
 interface Indexed {
   readonly id: string
   readonly title: string
@@ -72,18 +75,19 @@ export class NoteSearch {
     return [...found, ...listed.map(({ id }) => id)]
   }
 
-  /** The line of a note that has most words of the query; null if it has not been read, or has none. */
+  /** The line behind the title that has most words of the query; null if the note has not been read, or has none. */
   excerpt(id: string, query: string): string | null {
+    if (query.trim() === '') return null
     const words = wordsIn(query)
     let text = ''
     let most = 0
-    for (const line of this.#bodies.get(id)?.split('\n') ?? []) {
+    for (const line of this.#bodies.get(id)?.trimStart().split('\n').slice(1) ?? []) {
       const found = new Set(line.toLowerCase().match(words)).size
       if (found > most) [text, most] = [plain(line), found]
     }
     if (most === 0) return null
     const at = text.search(words)
-    return at > 60 ? `… ${text.slice(at - 30)}` : text
+    return at > maxLeadChars ? `… ${text.slice(at - maxLeadChars / 2)}` : text
   }
 
   async #read(): Promise<void> {

@@ -136,13 +136,13 @@ function NoteList({ notebook, isTrash }: { notebook: Notebook; isTrash: boolean 
             >
               <span class="note-title">
                 {note.isPinned && <Icon node={Pin} size={13} />}
-                {note.title === '' ? <em>New note</em> : note.title}
+                {note.title === '' ? <em>New note</em> : <Marked text={note.title} />}
               </span>
               <span class="note-excerpt">
                 <time dateTime={new Date(note.changedMs).toISOString()}>
                   {ago(note.changedMs, nowMs)}
                 </time>{' '}
-                {excerptOf(notebook, note)}
+                <Marked text={notebook.search.excerpt(note.id, query.value) ?? note.excerpt} />
               </span>
             </a>
           </li>
@@ -163,13 +163,11 @@ function chosen(notebook: Notebook, isTrash: boolean): readonly NoteSummary[] {
   return notebook.search.find(wanted, notes).flatMap((id) => byId.get(id) ?? [])
 }
 
-function excerptOf(notebook: Notebook, { id, excerpt }: NoteSummary) {
+function Marked({ text }: { text: string }) {
   const wanted = query.value.trim()
-  if (wanted === '') return excerpt
-  const text = notebook.search.excerpt(id, wanted) ?? excerpt
-  return text
-    .split(wordsIn(wanted))
-    .map((part, i) => (i % 2 === 1 ? <mark key={i}>{part}</mark> : part))
+  if (wanted === '') return <>{text}</>
+  const parts = text.split(wordsIn(wanted))
+  return <>{parts.map((part, i) => (i % 2 === 1 ? <mark key={i}>{part}</mark> : part))}</>
 }
 
 function Empty() {
