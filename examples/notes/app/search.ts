@@ -87,7 +87,8 @@ export class NoteSearch {
     }
     if (most === 0) return null
     const at = text.search(words)
-    return at > maxLeadChars ? `… ${text.slice(at - maxLeadChars / 2)}` : text
+    if (at <= maxLeadChars) return text
+    return `… ${text.slice(at - maxLeadChars / 2).replace(/^\S*\s/, '')}`
   }
 
   async #read(): Promise<void> {

@@ -165,9 +165,9 @@ function chosen(notebook: Notebook, isTrash: boolean): readonly NoteSummary[] {
 
 function Marked({ text }: { text: string }) {
   const wanted = query.value.trim()
-  if (wanted === '') return <>{text}</>
+  if (wanted === '') return <span>{text}</span>
   const parts = text.split(wordsIn(wanted))
-  return <>{parts.map((part, i) => (i % 2 === 1 ? <mark key={i}>{part}</mark> : part))}</>
+  return <span>{parts.map((part, i) => (i % 2 === 1 ? <mark key={i}>{part}</mark> : part))}</span>
 }
 
 function Empty() {
