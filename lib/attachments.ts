@@ -2,6 +2,7 @@
  * Documents that are open elsewhere than in this process' memory: in the tabs of a page's origin, of which one owns the
  * logs. Each has a client counter of its own, and so a Yjs client id of its own; what one writes, the others are given.
  */
+import type { Copies } from './sync/holdings.ts'
 import type { Appended } from './log/group.ts'
 import type { LogId } from './log/entry.ts'
 import type { DeviceId } from './trust/members.ts'
@@ -37,7 +38,7 @@ export interface Attachment {
   /** `null`: everything delivered so far. */
   whenHeldBy(
     cut: ReadonlyMap<LogId, number> | null,
-    count: number,
+    copies: Copies,
     signal: AbortSignal | undefined
   ): Promise<void>
   close(): void

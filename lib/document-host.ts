@@ -1,4 +1,5 @@
 /** What a document tells, and what it needs of its space. */
+import type { Copies } from './sync/holdings.ts'
 import type * as Y from 'yjs'
 import type { SkeinError } from './errors.ts'
 import type { LogId } from './log/entry.ts'
@@ -44,8 +45,10 @@ export interface Safety {
 }
 
 export interface SavedOptions {
-  /** How many other devices must hold the edits durably too. Default 0. */
+  /** How many other devices must hold the edits durably too, mirrors included. Default 0. */
   readonly peers?: number
+  /** How many mirrors must hold them. Default 0. */
+  readonly mirrors?: number
   readonly signal?: AbortSignal
 }
 
@@ -85,7 +88,7 @@ export interface DocumentHost {
   readonly devicesHolding: (cut: ReadonlyMap<LogId, number>) => DeviceId[]
   readonly whenHeldBy: (
     cut: ReadonlyMap<LogId, number>,
-    count: number,
+    copies: Copies,
     signal: AbortSignal | undefined
   ) => Promise<void>
   readonly openSubdocument: (subdocument: Y.Doc) => Promise<void>

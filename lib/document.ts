@@ -168,10 +168,10 @@ export class Document extends Emitter<DocumentEvents> {
 
   /**
    * Resolves when every edit made so far survives a power loss on this device and, with `peers`, on that many others,
-   * with everything it depends on. Fails with `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED` (nothing is lost: the
+   * with everything it depends on; with `mirrors`, on that many mirrors. Fails with `DISK_FULL`, `DISK_READ_ONLY`, `STORAGE_FAILED` (nothing is lost: the
    * edits stay here and are tried again), `NOT_ALLOWED`, `EDIT_INVALID`, `ABORTED`, `CLOSED`.
    */
-  async saved({ peers = 0, signal }: SavedOptions = {}): Promise<void> {
+  async saved({ peers = 0, mirrors = 0, signal }: SavedOptions = {}): Promise<void> {
     throwIfAborted(signal)
     this.#lifecycle.assertOpen()
     await this.ready()
@@ -181,7 +181,9 @@ export class Document extends Emitter<DocumentEvents> {
     if (this.#own.isWriting) await aborting(this.#host.flush(), signal)
     // What was refused is told of by now.
     if (this.#own.failure !== null) throw this.#own.failure
-    if (peers > 0) await this.#host.whenHeldBy(this.#own.cut ?? this.#host.cut(), peers, signal)
+    if (peers + mirrors === 0) return
+    const cut = this.#own.cut ?? this.#host.cut()
+    await this.#host.whenHeldBy(cut, { peers, mirrors }, signal)
   }
 
   /** @internal An edit that the feed has delivered and the view has filed under `number`. */

@@ -231,8 +231,8 @@ export class Documents {
         }
       },
       devicesHolding: (cut) => sync().holdings.devicesHolding(cut),
-      whenHeldBy: (cut, count, signal) =>
-        sync().holdings.whenHeldBy(cut ?? feed.cut, count, signal),
+      whenHeldBy: (cut, copies, signal) =>
+        sync().holdings.whenHeldBy(cut ?? feed.cut, copies, signal),
       close: () => {
         this.#attachments.remove(id, attached)
         this.#closed.mergeMaybe(id, true)
@@ -338,7 +338,7 @@ export class Documents {
       askPresence: () => sync().askPresence(id),
       cut: () => this.#cut(),
       devicesHolding: (cut) => sync().holdings.devicesHolding(cut),
-      whenHeldBy: (cut, count, signal) => sync().holdings.whenHeldBy(cut, count, signal),
+      whenHeldBy: (cut, copies, signal) => sync().holdings.whenHeldBy(cut, copies, signal),
       openSubdocument: async (subdocument) => {
         if (subdocument.guid.length > maxNameChars - subdocumentPrefix.length) {
           throw new SkeinError('EDIT_INVALID', 'The guid of a subdocument is too long to be kept')

@@ -30,6 +30,11 @@ export interface SpaceEvents {
    * not, which takes longer to open. `devices` wrote what no honest device does.
    */
   split: { name: string; devices: readonly DeviceId[] }
+  /**
+   * A device no longer has entries that it had confirmed (`lost`: an older copy was restored, or it rolls back), or says
+   * that it has entries and gave none over two connections (`withheld`). Until that changes it counts for no `saved()`.
+   */
+  'copy-failed': { device: DeviceId; why: 'lost' | 'withheld'; entries: number }
   /** Two signed versions of one log have been seen. */
   fork: { device: DeviceId; length: number }
 }

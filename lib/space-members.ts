@@ -52,16 +52,17 @@ export interface HeldParts {
   readonly own: Record<OwnCore, Log>
   readonly replicas: Replicas
   readonly transportOf: (device: DeviceId) => string | null
+  readonly withheldBy: (device: DeviceId) => number
 }
 
 /** What every other of these members holds. */
 export function replicasOf(members: readonly Member[], held: HeldParts): Replica[] {
-  const { feed, own, replicas, transportOf } = held
+  const { feed, own, replicas, transportOf, withheldBy } = held
   const { logs } = feed
   return members
     .filter(({ isThisDevice }) => !isThisDevice)
     .map(({ device, isConnected }) => {
-      const { asOfMs, lengths } = replicas.of(device)
+      const { asOfMs, lengths, lost } = replicas.of(device)
       let lacks = 0
       let lacksOfMine = 0
       let isAhead = 0
@@ -75,6 +76,7 @@ export function replicasOf(members: readonly Member[], held: HeldParts): Replica
         isAhead += Math.max(0, length - (feed.log(id)?.contiguousLength ?? 0))
       }
       const transport = transportOf(device)
-      return { device, isConnected, transport, asOfMs, lacks, lacksOfMine, isAhead }
+      const withholds = Math.min(withheldBy(device), isAhead)
+      return { device, isConnected, transport, asOfMs, lacks, lacksOfMine, isAhead, lost, withholds }
     })
 }

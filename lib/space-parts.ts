@@ -129,6 +129,7 @@ export class SpaceParts {
         const role = this.control.members.get(device)?.role ?? null
         return role !== null && role !== 'mirror'
       },
+      isMirror: (device) => this.control.members.get(device)?.role === 'mirror',
       newsFor: (device) => this.#newsFor(device),
       isRecovering: (device) => this.isRecovering || this.#recovering.has(device),
       isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
@@ -142,9 +143,14 @@ export class SpaceParts {
         this.emit('holdings', {})
         for (const document of this.documents.open) document.safetyChanged()
       },
-      onHeard: (device, holdings) => {
-        this.replicas.heard(device, holdings)
+      onHeard: (device, holdings, isWhole) => {
+        const lost = this.replicas.heard(device, holdings, isWhole)
         this.logs.heard(device, holdings)
+        if (lost > 0) this.emit('copy-failed', { device, why: 'lost', entries: lost })
+      },
+      onWithheld: (device, entries) => {
+        this.emit('copy-failed', { device, why: 'withheld', entries })
+        this.emit('holdings', {})
       },
       device: this.me,
       readPresence: (bytes) => presence.read(bytes),

@@ -9,6 +9,7 @@ import type { BundleReader } from './bundle/envelope.ts'
 import type { ExportOptions } from './bundle/export.ts'
 import type { Imported, ImportOptions } from './bundle/import.ts'
 import { recover, rolesFor, type AsOwnerOptions } from './cold-owner.ts'
+import type { SavedOptions } from './document-host.ts'
 import type { Document } from './document.ts'
 import type { Documents } from './documents.ts'
 import { SkeinError, throwIfAborted } from './errors.ts'
@@ -171,7 +172,9 @@ export class Space extends Emitter<SpaceEvents> {
   replicas(): Replica[] {
     const { logs, replicas, sync } = this.#parts
     const transportOf = (device: DeviceId): string | null => sync.transportOf(device)
-    return replicasOf(this.members(), { feed: logs.feed, own: logs.own, replicas, transportOf })
+    const withheldBy = (device: DeviceId): number => sync.withheldBy(device)
+    const held = { feed: logs.feed, own: logs.own, replicas, transportOf, withheldBy }
+    return replicasOf(this.members(), held)
   }
 
   /** The names of the documents that have content. */
@@ -351,15 +354,19 @@ export class Space extends Emitter<SpaceEvents> {
     return reader.isOf(this.#parts.control.ring.spaceKey)
   }
 
-  /** Resolves when everything this device wrote is durable here and on `peers` other devices. See `Document.saved`. */
-  async saved({ peers = 0, signal }: { peers?: number; signal?: AbortSignal } = {}): Promise<void> {
+  /**
+   * Resolves when everything this device wrote is durable here, on `peers` other devices, and on `mirrors` mirrors. See
+   * `Document.saved`.
+   */
+  async saved({ peers = 0, mirrors = 0, signal }: SavedOptions = {}): Promise<void> {
     throwIfAborted(signal)
     this.#parts.lifecycle.assertOpen()
     for (const document of this.#parts.documents.open)
       await document.saved(signal === undefined ? {} : { signal })
     await this.#parts.logs.ownLog.flush()
-    if (peers > 0)
-      await this.#parts.sync.holdings.whenHeldBy(this.#parts.logs.feed.cut, peers, signal)
+    if (peers + mirrors === 0) return
+    const { sync, logs } = this.#parts
+    await sync.holdings.whenHeldBy(logs.feed.cut, { peers, mirrors }, signal)
   }
 
   /**

@@ -41,6 +41,8 @@ export class Device implements AsyncDisposable {
   readonly #platform: Platform
   readonly #streamsByDevice = new Map<string, SecureStream>()
   skein!: Skein
+  /** Sees each connection before Skein does. */
+  onStream: (stream: SecureStream) => void = () => {}
 
   constructor(name: string, network: MemoryNetwork, folder: string, platform: Platform) {
     this.name = name
@@ -98,6 +100,7 @@ export class Device implements AsyncDisposable {
 
   #recorded(transport: Transport): Transport {
     transport.on('connection', ({ stream }) => {
+      this.onStream(stream)
       this.#streamsByDevice.set(Buffer.from(stream.remotePublicKey).toString('hex'), stream)
     })
     return transport

@@ -20,12 +20,21 @@ export interface Holding {
   readonly treeHash: string
 }
 
+/** How many other devices hold something: `peers` in all, and `mirrors` among them. */
+export interface Copies {
+  readonly peers: number
+  readonly mirrors: number
+}
+
 export interface HoldingsOptions {
   readonly clock: Clock
   readonly logs: () => readonly Log[]
   readonly log: (id: LogId) => Log | null
   /** Who has left may still hold everything, and does not count. */
   readonly isMember: (device: DeviceId) => boolean
+  readonly isMirror: (device: DeviceId) => boolean
+  /** It says that it holds what it does not give: then what it says counts for nothing. */
+  readonly isWithholding: (device: DeviceId) => boolean
   readonly isOwn: (log: Log) => boolean
   readonly sync: () => Promise<void>
   /** Tells every connected member. */
@@ -71,10 +80,10 @@ export class Holdings {
     return this.#withHashes(lengths)
   }
 
-  /** What a device says it holds. */
-  async receive(device: DeviceId, holdings: readonly Holding[]): Promise<void> {
+  /** What a device says it holds: all of it (`isWhole`), whatever it said before, or what has come since. */
+  async receive(device: DeviceId, holdings: readonly Holding[], isWhole: boolean): Promise<void> {
     let held = this.#heldByDevice.get(device)
-    if (held === undefined) this.#heldByDevice.set(device, (held = new Map()))
+    if (held === undefined || isWhole) this.#heldByDevice.set(device, (held = new Map()))
     for (const { log, length, treeHash } of holdings) {
       const before = held.get(log)
       if (before !== undefined && before.length >= length) continue
@@ -105,15 +114,16 @@ export class Holdings {
         const claim = held.get(log)
         return claim !== undefined && claim.isVerified && claim.length >= length
       })
-      if (holds && this.#options.isMember(device)) devices.push(device)
+      const { isMember, isWithholding } = this.#options
+      if (holds && isMember(device) && !isWithholding(device)) devices.push(device)
     }
     return devices
   }
 
-  /** Resolves when `count` devices hold a cut. Fails with `ABORTED` or, when the space closes first, `CLOSED`. */
+  /** Resolves when as many devices hold a cut. Fails with `ABORTED` or, when the space closes first, `CLOSED`. */
   whenHeldBy(
     cut: ReadonlyMap<LogId, number>,
-    count: number,
+    copies: Copies,
     signal: AbortSignal | undefined
   ): Promise<void> {
     throwIfAborted(signal)
@@ -128,7 +138,7 @@ export class Holdings {
           reject(
             new SkeinError('CLOSED', 'The space was closed before enough devices held the edits')
           )
-        } else if (this.devicesHolding(cut).length >= count) {
+        } else if (this.#isHeldBy(cut, copies)) {
           done()
           resolve()
         }
@@ -141,6 +151,13 @@ export class Holdings {
       this.#waiters.add(check)
       check()
     })
+  }
+
+  #isHeldBy(cut: ReadonlyMap<LogId, number>, { peers, mirrors }: Copies): boolean {
+    const devices = this.devicesHolding(cut)
+    return (
+      devices.length >= peers && devices.filter(this.#options.isMirror).length >= mirrors
+    )
   }
 
   stop(): void {
@@ -208,6 +225,11 @@ export class Holdings {
     if (log === null || treeHash === null) return
     if (treeHash === claim.treeHash) claim.isVerified = true
     else this.#options.onForkEvidence(log, claim.length)
+  }
+
+  /** Who is believed has changed. */
+  trustChanged(): void {
+    this.#tell()
   }
 
   #tell(): void {

@@ -3,7 +3,8 @@
  * to run, so that it can be told while nobody is connected; nothing rests on it. In Yjs's notation:
  *
  *     key       := 'h' • space(32) • device(32)
- *     value     := varUint(when it last said so, ms) • (log(8) • varUint(length that it holds durably))*
+ *     value     := varUint(when it last said so, ms) • varUint8Array(holds) • confirmed
+ *     holds, confirmed := (log(8) • varUint(length))*      // durably, now; and the most it ever said
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
@@ -33,6 +34,10 @@ export interface Replica {
   readonly lacksOfMine: number
   /** Entries that it holds and that are not here. */
   readonly isAhead: number
+  /** Entries that it had confirmed and has no longer: it was put back to an older state. 0 once it has them again. */
+  readonly lost: number
+  /** Of those it is ahead by, how many it says it has and does not give. */
+  readonly withholds: number
 }
 
 export interface ReplicasOptions {
@@ -43,7 +48,9 @@ export interface ReplicasOptions {
 
 interface Known {
   asOfMs: number
-  readonly lengths: Map<LogId, number>
+  lengths: Map<LogId, number>
+  /** The most that it ever said. */
+  readonly confirmed: Map<LogId, number>
 }
 
 export class Replicas {
@@ -62,7 +69,8 @@ export class Replicas {
       try {
         const known = decodeAll(new Uint8Array(value), 'replica', (decoder) => ({
           asOfMs: decoding.readVarUint(decoder),
-          lengths: readCut(decoder)
+          lengths: decodeAll(decoding.readVarUint8Array(decoder), 'cut', readCut),
+          confirmed: readCut(decoder)
         }))
         this.#knownByDevice.set(toHex(key.subarray(33)), known)
       } catch (error) {
@@ -72,20 +80,33 @@ export class Replicas {
     }
   }
 
-  /** A device says what it holds. */
+  /**
+   * A device says what it holds: all of it, or what has come since. Returns how many entries that it had confirmed it no
+   * longer has.
+   */
   heard(
     device: DeviceId,
-    holdings: Iterable<{ readonly log: LogId; readonly length: number }>
-  ): void {
+    holdings: Iterable<{ readonly log: LogId; readonly length: number }>,
+    isWhole = false
+  ): number {
     let known = this.#knownByDevice.get(device)
     if (known === undefined) {
-      this.#knownByDevice.set(device, (known = { asOfMs: 0, lengths: new Map() }))
+      known = { asOfMs: 0, lengths: new Map(), confirmed: new Map() }
+      this.#knownByDevice.set(device, known)
     }
     known.asOfMs = this.#options.clock.now()
-    for (const { log, length } of holdings) {
-      known.lengths.set(log, Math.max(known.lengths.get(log) ?? 0, length))
+    if (isWhole) known.lengths = new Map()
+    for (const lengths of [known.lengths, known.confirmed]) {
+      for (const { log, length } of holdings) {
+        lengths.set(log, Math.max(lengths.get(log) ?? 0, length))
+      }
     }
     this.#unwritten.add(device)
+    this.#writeSoon()
+    return isWhole ? lostOf(known) : 0
+  }
+
+  #writeSoon(): void {
     if (this.#cancel !== null || this.#isStopped) return
     this.#cancel = this.#options.clock.after(writeMs, () => {
       this.#cancel = null
@@ -98,8 +119,12 @@ export class Replicas {
   of(device: DeviceId): {
     readonly asOfMs: number | null
     readonly lengths: ReadonlyMap<LogId, number>
+    /** Entries that it had confirmed and has no longer. */
+    readonly lost: number
   } {
-    return this.#knownByDevice.get(device) ?? { asOfMs: null, lengths: new Map() }
+    const known = this.#knownByDevice.get(device)
+    if (known === undefined) return { asOfMs: null, lengths: new Map(), lost: 0 }
+    return { asOfMs: known.asOfMs, lengths: known.lengths, lost: lostOf(known) }
   }
 
   async flush(): Promise<void> {
@@ -108,10 +133,11 @@ export class Replicas {
     this.#unwritten.clear()
     const batch = this.#options.database().write({ autoDestroy: true })
     for (const device of devices) {
-      const { asOfMs, lengths } = this.#knownByDevice.get(device)!
+      const { asOfMs, lengths, confirmed } = this.#knownByDevice.get(device)!
       const encoder = encoding.createEncoder()
       encoding.writeVarUint(encoder, Math.max(0, Math.floor(asOfMs)))
-      encoding.writeUint8Array(encoder, encodeCut(lengths))
+      encoding.writeVarUint8Array(encoder, encodeCut(lengths))
+      encoding.writeUint8Array(encoder, encodeCut(confirmed))
       batch.tryPut(this.#key(fromHex(device)), encoding.toUint8Array(encoder))
     }
     try {
@@ -149,4 +175,10 @@ export class Replicas {
   #range(): { gte: Uint8Array; lt: Uint8Array } {
     return { gte: this.#key(new Uint8Array()), lt: this.#key(new Uint8Array(33).fill(255)) }
   }
+}
+
+function lostOf({ lengths, confirmed }: Known): number {
+  let lost = 0
+  for (const [log, length] of confirmed) lost += Math.max(0, length - (lengths.get(log) ?? 0))
+  return lost
 }

@@ -31,6 +31,7 @@ export interface SpaceSyncOptions {
   readonly feed: Feed
   readonly isMember: (device: DeviceId) => boolean
   readonly mayRead: (device: DeviceId) => boolean
+  readonly isMirror: (device: DeviceId) => boolean
   /** Where it stands that a device was removed. */
   readonly newsFor: SpaceChannelHost['newsFor']
   readonly isRecovering: SpaceChannelHost['isRecovering']
@@ -39,8 +40,10 @@ export interface SpaceSyncOptions {
   readonly onPeers: (added: DeviceId[], removed: DeviceId[]) => void
   readonly onSynced: (synced: boolean) => void
   readonly onHoldings: () => void
-  /** A device says what it holds, some of it or all. */
-  readonly onHeard: (device: DeviceId, holdings: readonly Holding[]) => void
+  /** A device says what it holds: all of it (`isWhole`), or what has come since it said so. */
+  readonly onHeard: (device: DeviceId, holdings: readonly Holding[], isWhole: boolean) => void
+  /** A device says that it holds so many blocks which it does not give. */
+  readonly onWithheld: (device: DeviceId, blocks: number) => void
   readonly device: DeviceId
   /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly readPresence: (bytes: Uint8Array) => SealedPresence
@@ -78,6 +81,10 @@ export class SpaceSync {
   #isStoreFailing = false
   #isStopped = false
   #cancelStallCheck: (() => void) | null = null
+  /** Of devices whose connection was begun anew, the blocks they had said to hold that were lacking then. */
+  readonly #lackedOf = new Map<DeviceId, number>()
+  /** Of devices that gave none of them over the next connection either, how many. */
+  readonly #withheld = new Map<DeviceId, number>()
   /** Blocks that were here at the last look for what is lacking, and how often in a row it was so. */
   #looks = { blocks: 0, same: 0 }
 
@@ -106,6 +113,8 @@ export class SpaceSync {
       logs: () => options.feed.logs,
       log: (id) => options.feed.log(id),
       isMember: options.isMember,
+      isMirror: options.isMirror,
+      isWithholding: (device) => this.#withheld.has(device),
       // What came back from a peer has not passed the outbox.
       isOwn: (log) => options.isOwn(log) && !this.#fetched.has(log),
       sync: options.syncStore,
@@ -124,6 +133,11 @@ export class SpaceSync {
   /** Members that are connected. */
   get peers(): DeviceId[] {
     return [...new Set([...this.#told].map((channel) => channel.device))]
+  }
+
+  /** How many blocks a device says it holds and does not give; 0 for most. */
+  withheldBy(device: DeviceId): number {
+    return this.#withheld.get(device) ?? 0
   }
 
   /** The transport that connects a member, or null. */
@@ -173,6 +187,7 @@ export class SpaceSync {
       this.holdings.changed()
       void this.holdings.recheck(log)
       this.#gatePush(log)
+      this.#forgive()
       this.checkSynced()
       // Also where nothing is lacking here: what that peer asks for goes unanswered.
       if (log.isStalled) this.#checkStallSoon()
@@ -343,8 +358,8 @@ export class SpaceSync {
     // The first message tells that this peer is not waited for any more, which concerns every log.
     const named = holdings.flatMap(({ log }) => feed.log(log) ?? [])
     for (const log of isFirst ? feed.logs : named) this.#gatePush(log)
-    this.#options.onHeard(channel.device, holdings)
-    void this.holdings.receive(channel.device, holdings)
+    this.#options.onHeard(channel.device, holdings, isFirst)
+    void this.holdings.receive(channel.device, holdings, isFirst)
     this.checkSynced()
     this.#checkStallSoon()
   }
@@ -393,12 +408,44 @@ export class SpaceSync {
     this.#looks = { blocks, same: this.#looks.blocks === blocks ? this.#looks.same + 1 : 0 }
     if (this.#looks.same < stuckLooks || this.#isStoreFailing) return
     this.#looks.same = 0
-    const lacks = [...this.#claimsByChannel].map(([channel, claims]) => {
-      const count = logs.filter((log) => (claims.get(log.id) ?? 0) > log.contiguousLength).length
-      return { channel, count }
-    })
+    const lacks = [...this.#claimsByChannel.keys()].map((channel) => ({
+      channel,
+      count: logs.filter((log) => this.#lackOf(channel, log) > 0).length
+    }))
     const most = lacks.sort((a, b) => b.count - a.count)[0]
-    if (most !== undefined && most.count > 0) most.channel.connection.close()
+    if (most === undefined || most.count === 0) return
+    this.#letGo(most.channel)
+  }
+
+  #letGo(channel: SpaceChannel): void {
+    const { device } = channel
+    const blocks = this.#options.feed.logs.reduce((sum, log) => sum + this.#lackOf(channel, log), 0)
+    const before = this.#lackedOf.get(device)
+    this.#lackedOf.set(device, blocks)
+    // Twice, and nothing has come in between: it has them not, or will not give them.
+    if (before !== undefined && blocks >= before && !this.#withheld.has(device)) {
+      this.#withheld.set(device, blocks)
+      this.holdings.trustChanged()
+      this.#options.onWithheld(device, blocks)
+    }
+    channel.connection.close()
+  }
+
+  /** How many blocks of a log a peer says it holds that are not here. */
+  #lackOf(channel: SpaceChannel, log: Log): number {
+    const claimed = this.#claimsByChannel.get(channel)?.get(log.id) ?? 0
+    return Math.max(0, claimed - log.contiguousLength)
+  }
+
+  /** Who has given what it was let go for is believed again. */
+  #forgive(): void {
+    if (this.#lackedOf.size === 0) return
+    const { logs } = this.#options.feed
+    for (const channel of this.#claimsByChannel.keys()) {
+      const isLacking = logs.some((log) => this.#lackOf(channel, log) > 0)
+      if (isLacking || !this.#lackedOf.delete(channel.device)) continue
+      if (this.#withheld.delete(channel.device)) this.holdings.trustChanged()
+    }
   }
 
   #isAllHere(): boolean {

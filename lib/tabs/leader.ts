@@ -2,6 +2,7 @@
  * The tab that leads: owns the device, does what tabs ask (this one too), and tells them what happens. Whatever a tab has
  * asked is answered once, or not at all when another tab takes the lead; then the asker begins anew there.
  */
+import type { Copies } from '../sync/holdings.ts'
 import type { Attachment } from '../attachments.ts'
 import { SkeinError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
@@ -41,6 +42,7 @@ const spaceEvents: EventNames<SpaceEvents> = {
   excluded: true,
   returned: true,
   split: true,
+  'copy-failed': true,
   fork: true
 }
 
@@ -206,7 +208,7 @@ export class Leader {
         const { attachment } = this.#attached(text(0))
         return attachment.whenHeldBy(
           args[1] as Map<LogId, number> | null,
-          args[2] as number,
+          args[2] as Copies,
           signal
         )
       }

@@ -144,8 +144,8 @@ export class TabDocument {
       askPresence: () => void link.call('ask-presence', [key]).catch(() => {}), // Who is present shows up anyway.
       cut: () => everything,
       devicesHolding: () => this.#holders,
-      whenHeldBy: (cut, count, signal) =>
-        this.#again(() => link.call('held', [key, cut === everything ? null : cut, count], signal)),
+      whenHeldBy: (cut, copies, signal) =>
+        this.#again(() => link.call('held', [key, cut === everything ? null : cut, copies], signal)),
       openSubdocument,
       onClosed: () => {
         this.#isClosed = true

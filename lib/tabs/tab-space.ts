@@ -1,4 +1,5 @@
 /** A space in one tab: what `Space` offers, answered by the tab that leads. Documents are this tab's own. */
+import type { SavedOptions } from '../document-host.ts'
 import type * as Y from 'yjs'
 import type { Document } from '../document.ts'
 import { SkeinError, throwIfAborted } from '../errors.ts'
@@ -129,7 +130,7 @@ export class TabSpace extends Emitter<SpaceEvents> {
     await this.forward('leave', [])
   }
 
-  async saved(options: { peers?: number; signal?: AbortSignal } = {}): Promise<void> {
+  async saved(options: SavedOptions = {}): Promise<void> {
     throwIfAborted(options.signal)
     const { signal } = options
     for (const { document } of this.#documentsByName.values()) {
