@@ -48,7 +48,9 @@ export async function sayLeave(parts: SpaceParts): Promise<void> {
     const tooLong = new AbortController()
     const cancel = parts.context.platform.clock.after(leaveWaitMs, () => tooLong.abort())
     // Whoever hears of it later, hears of it from those who know.
-    await parts.sync.holdings.whenHeldBy(cut, { peers: 1, mirrors: 0 }, tooLong.signal).catch(() => {})
+    await parts.sync.holdings
+      .whenHeldBy(cut, { peers: 1, mirrors: 0 }, tooLong.signal)
+      .catch(() => {})
     cancel()
   }
 }

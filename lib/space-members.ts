@@ -77,6 +77,16 @@ export function replicasOf(members: readonly Member[], held: HeldParts): Replica
       }
       const transport = transportOf(device)
       const withholds = Math.min(withheldBy(device), isAhead)
-      return { device, isConnected, transport, asOfMs, lacks, lacksOfMine, isAhead, lost, withholds }
+      return {
+        device,
+        isConnected,
+        transport,
+        asOfMs,
+        lacks,
+        lacksOfMine,
+        isAhead,
+        lost,
+        withholds
+      }
     })
 }

@@ -155,9 +155,7 @@ export class Holdings {
 
   #isHeldBy(cut: ReadonlyMap<LogId, number>, { peers, mirrors }: Copies): boolean {
     const devices = this.devicesHolding(cut)
-    return (
-      devices.length >= peers && devices.filter(this.#options.isMirror).length >= mirrors
-    )
+    return devices.length >= peers && devices.filter(this.#options.isMirror).length >= mirrors
   }
 
   stop(): void {

@@ -145,7 +145,9 @@ export class TabDocument {
       cut: () => everything,
       devicesHolding: () => this.#holders,
       whenHeldBy: (cut, copies, signal) =>
-        this.#again(() => link.call('held', [key, cut === everything ? null : cut, copies], signal)),
+        this.#again(() =>
+          link.call('held', [key, cut === everything ? null : cut, copies], signal)
+        ),
       openSubdocument,
       onClosed: () => {
         this.#isClosed = true

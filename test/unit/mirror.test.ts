@@ -54,7 +54,11 @@ test('two devices that are never online together meet by a mirror, which reads n
   await mirror.skein.close()
   const words = ['canary-document', 'canary-text', 'canary-event']
   assert.equal(await found(mirror.folder, words), [])
-  assert.equal(await found(alice.folder, words), words, 'where it is read, the same search finds it')
+  assert.equal(
+    await found(alice.folder, words),
+    words,
+    'where it is read, the same search finds it'
+  )
   await Promise.all([alice.start(), bob.start(), mirror.start()])
 })
 
