@@ -4,6 +4,7 @@ import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
 import type { SecretsFile } from './secrets-file.ts'
 import type { DeviceKeys } from './transport.ts'
 import type { DeviceRecord } from './trust/control.ts'
+import { mirrorSecretOf } from './trust/mirror-address.ts'
 
 export class OwnDevice {
   readonly keys: DeviceKeys
@@ -19,6 +20,11 @@ export class OwnDevice {
     this.#randomBytes = randomBytes
     this.keys = signKeysFrom(secrets.signSeed)
     this.box = boxKeysFrom(secrets.boxSeed)
+  }
+
+  /** What those who may use this device as a mirror find it by. */
+  get mirrorSecret(): Uint8Array {
+    return mirrorSecretOf(this.#secrets.signSeed)
   }
 
   get name(): string {

@@ -15,6 +15,7 @@ import { verifyImage, type Verification } from './inspect/verify.ts'
 import { Joining } from './joining.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogStore } from './log/store.ts'
+import { Mirroring } from './mirroring.ts'
 import { OwnDevice } from './own-device.ts'
 import type { Platform, Storage } from './platform.ts'
 import type { Secrets, SpaceSecrets } from './secrets.ts'
@@ -29,6 +30,7 @@ import { formatRecoveryKey, parseInvite, parseRecoveryKey } from './trust/invite
 import { formatIntroduction } from './trust/introduction.ts'
 import { topicSecretOf } from './trust/keys.ts'
 import { wouldRaise, type DeviceId } from './trust/members.ts'
+import { formatMirrorAddress } from './trust/mirror-address.ts'
 
 /** What keeps one space from opening, and not the device. */
 const damaged: readonly ErrorCode[] = ['STORAGE_DAMAGED', 'LOG_FORKED', 'BAD_ENCODING']
@@ -42,6 +44,7 @@ export class Skein extends Emitter<SkeinEvents> {
   readonly #connections: Connections
   readonly #topics: Topics
   readonly #joining: Joining
+  readonly #mirroring: Mirroring
   /** Spaces that are being taken up, by id. */
   readonly #adding = new Map<string, Promise<Space>>()
   #storage: Storage | null = null
@@ -73,7 +76,11 @@ export class Skein extends Emitter<SkeinEvents> {
     this.#topics = new Topics({
       transports: options.transports ?? [],
       isClosing: () => this.#lifecycle.isClosing,
-      wanted: () => [...this.#joining.topics, ...this.spaces().map((space) => space.topic)],
+      wanted: () => [
+        ...this.#joining.topics,
+        ...this.#mirroring.topics,
+        ...this.spaces().map((space) => space.topic)
+      ],
       onFailed: (error) => this.emit('peer-error', { device: this.id, error })
     })
     this.#joining = new Joining({
@@ -83,6 +90,12 @@ export class Skein extends Emitter<SkeinEvents> {
       ready: () => this.ready(),
       record: () => this.#device.record(),
       add: (secrets) => this.#add(secrets)
+    })
+    this.#mirroring = new Mirroring({
+      connections: this.#connections,
+      topics: this.#topics,
+      join: (invite) => this.join(invite),
+      onError: (device, error) => this.emit('peer-error', { device, error })
     })
     this.#lifecycle = new Lifecycle(
       () => this.#open(),
@@ -240,6 +253,19 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /**
+   * Offers this device as a mirror, until it is closed: whoever has the address that this resolves with can have it keep a
+   * space available (`Space.addMirror`), of which it holds everything and can read nothing. The address stays the same; it
+   * is a secret, as it lets others fill this disk. `hints`: where this device may be met, for transports that need to know.
+   */
+  async mirror({ hints = [] }: { hints?: readonly string[] } = {}): Promise<string> {
+    await this.ready()
+    const { keys, mirrorSecret: secret } = this.#device
+    const address = formatMirrorAddress({ device: keys.publicKey, secret, hints })
+    await this.#mirroring.offer(secret)
+    return address
+  }
+
+  /**
    * Takes in a bundle of a space that this device is in, or of one that it lets this device into. Each block is verified
    * as a peer's is before it is kept; where the bundle does not hold, what came before that place stays, and importing
    * again goes on from there. Fails with `BUNDLE_INVALID` (naming the place), `BUNDLE_FOR_OTHERS`, `BUNDLE_GAP`,
@@ -381,7 +407,8 @@ export class Skein extends Emitter<SkeinEvents> {
       connections: () => this.#connections,
       introducible: introducible(this.#options.transports ?? []),
       reopenStore: () => this.#reopenStore(),
-      onLeft: (left) => this.#forget(left)
+      onLeft: (left) => this.#forget(left),
+      askMirror: (address, invite, signal) => this.#mirroring.ask(address, invite, signal)
     }
     const space = new Space(spaceKey, genesis, spaceIdOf(genesis), context, recoveryKey)
     this.#spacesById.set(space.id, space)
@@ -422,5 +449,6 @@ export class Skein extends Emitter<SkeinEvents> {
     this.emit('connection', { device, transport })
     for (const space of this.#spacesById.values()) space.connected(connection)
     this.#joining.connected(connection)
+    this.#mirroring.connected(connection)
   }
 }

@@ -3,6 +3,7 @@
  * Its parts are wired together in `space-parts.ts`; what happens when an entry is delivered is in `space-delivery.ts`.
  */
 import * as Y from 'yjs'
+import { addMirror, type AddMirrorContext, type AddMirrorOptions } from './add-mirror.ts'
 import { toHex } from './bytes.ts'
 import type { BundleContents } from './bundle/contents.ts'
 import type { BundleReader } from './bundle/envelope.ts'
@@ -30,7 +31,7 @@ import { contentsOf, exportOf, takeInBundle } from './space-bundles.ts'
 import type { SpaceEvents } from './space-events.ts'
 import { formerMembersOf, replicasOf, type FormerMember, type Member } from './space-members.ts'
 import { SpaceParts, type PartsContext } from './space-parts.ts'
-import type { InviteOptions } from './sync/admission.ts'
+import type { InviteOptions, OpenInvite } from './sync/admission.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import type { Replica } from './sync/replicas.ts'
 import type { DeviceRecord, GrantedRole, Role } from './trust/control.ts'
@@ -46,6 +47,8 @@ import { excludedOf, type ExcludedEntry } from './views/excluded.ts'
  */
 export interface SpaceContext extends PartsContext {
   readonly onLeft: (space: Space) => Promise<void>
+  /** Hands an invite to a mirror. */
+  readonly askMirror: AddMirrorContext['ask']
 }
 
 export class Space extends Emitter<SpaceEvents> {
@@ -196,6 +199,34 @@ export class Space extends Emitter<SpaceEvents> {
     const invite = await this.#parts.admission.invite(options)
     this.#parts.admission.update(this.#context.connections())
     return invite
+  }
+
+  /** Invites that still let someone in, newest first. */
+  async invites(): Promise<OpenInvite[]> {
+    await this.ready()
+    return this.#parts.admission.open
+  }
+
+  /**
+   * Takes an invite back, named by its text or by the id that `invites` has: it lets nobody in any more, as soon as those
+   * who might answer have heard of it. Who is in already stays. Fails with `INVITE_INVALID`, `NOT_ALLOWED`.
+   */
+  async revokeInvite(invite: string): Promise<void> {
+    await this.ready()
+    await this.#parts.admission.revoke(invite)
+  }
+
+  /**
+   * Has a mirror keep this space available: a device that holds everything and reads nothing of it. `address` is what
+   * `Skein.mirror` gives there; the mirror must be reached. Resolves with it once it is in; `remove` ends it. Fails with
+   * `INVITE_INVALID`, `NOT_ALLOWED`, `INVITE_UNANSWERED`, `INVITE_REFUSED`, `ABORTED`.
+   */
+  async addMirror(address: string, options: AddMirrorOptions = {}): Promise<Member> {
+    throwIfAborted(options.signal)
+    await this.ready()
+    const { askMirror: ask } = this.#context
+    const onMembers = (check: () => void): (() => void) => this.on('members', check)
+    return addMirror(this.#parts, address, options, { ask, onMembers })
   }
 
   /**

@@ -2,7 +2,7 @@
  * Lets newcomers in: makes invites, and answers those who come by one with a grant. Only this device's own clock and
  * control entries decide; the grant alone has force.
  */
-import { equalBytes, toHex } from '../bytes.ts'
+import { equalBytes, fromHex, toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
 import { kinds } from '../log/entry.ts'
 import type { Platform } from '../platform.ts'
@@ -12,6 +12,7 @@ import type { Channel } from './channel.ts'
 import {
   encodeGrant,
   encodeInviteEntry,
+  encodeInviteRevoke,
   type DeviceRecord,
   type GrantedRole,
   type InviteEntry,
@@ -24,6 +25,7 @@ import {
   formatInvite,
   inviteKeysOf,
   openPairingRequest,
+  parseInvite,
   type PairingAnswer
 } from '../trust/invite.ts'
 import { mayGrant, wouldRaise, type DeviceId } from '../trust/members.ts'
@@ -40,6 +42,19 @@ export interface InviteOptions {
   readonly expiresInMs?: number
   /** Where members may be met, for transports that need an address. At most 16. */
   readonly hints?: readonly string[]
+}
+
+/** An invite that lets devices in. */
+export interface OpenInvite {
+  /** Names it to `revokeInvite`: its public key in hex. */
+  readonly id: string
+  readonly role: GrantedRole
+  /** How many devices more it lets in. */
+  readonly usesLeft: number
+  /** Null: never. */
+  readonly expiresAtMs: number | null
+  /** Who made it. */
+  readonly issuer: DeviceId
 }
 
 export interface AdmissionOptions {
@@ -99,6 +114,39 @@ export class Admission {
     )
     const { space, topicSecret } = control.ring
     return formatInvite({ space, topicSecret, seed, role, expiresAtMs, hints })
+  }
+
+  /**
+   * Invites that still let someone in, or would if they had not expired: newest first. Who issued one and is a member no
+   * longer, or lost the right to, has taken it along.
+   */
+  get open(): OpenInvite[] {
+    const { control, platform } = this.#options
+    const now = platform.clock.now()
+    return control.issuedInvites
+      .filter(({ entry }) => control.inviteFault(entry.publicKey, now) === null)
+      .map(({ entry: { publicKey, role, uses, expiresAtMs }, issuer }) => ({
+        id: toHex(publicKey),
+        role,
+        usesLeft: uses - control.usesOf(publicKey),
+        expiresAtMs: expiresAtMs === 0 ? null : expiresAtMs,
+        issuer
+      }))
+      .reverse()
+  }
+
+  /** Ends an invite, named by its text or its id: it lets nobody in any more. Fails with `INVITE_INVALID`, `NOT_ALLOWED`. */
+  async revoke(invite: string): Promise<void> {
+    const { control } = this.#options
+    const isId = /^[0-9a-f]{64}$/.test(invite)
+    const publicKey = isId ? fromHex(invite) : inviteKeysOf(parseInvite(invite)).publicKey
+    const entry = control.invite(publicKey)
+    if (entry === null) throw new SkeinError('INVITE_INVALID', 'This space has no such invite')
+    if (!mayGrant(this.#role, entry.role)) {
+      const message = `This device's role does not allow it to take back an invite as ${entry.role}`
+      throw new SkeinError('NOT_ALLOWED', message)
+    }
+    await this.#options.append(kinds.inviteRevoke, encodeInviteRevoke(publicKey))
   }
 
   /**

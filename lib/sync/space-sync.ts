@@ -360,6 +360,7 @@ export class SpaceSync {
     for (const log of isFirst ? feed.logs : named) this.#gatePush(log)
     this.#options.onHeard(channel.device, holdings, isFirst)
     void this.holdings.receive(channel.device, holdings, isFirst)
+    this.#forgive()
     this.checkSynced()
     this.#checkStallSoon()
   }

@@ -159,6 +159,8 @@ export class Leader {
         const asked = space[text(1) as 'entry'] as (...args: unknown[]) => Promise<unknown>
         return asked.apply(space, given)
       }
+      case 'mirror':
+        return skein.mirror(args[0] as { hints?: string[] })
       case 'recover':
         return (await skein.recover(text(0), { ...(args[1] as object), signal })).id
       case 'import': {

@@ -109,6 +109,11 @@ export class TabSkein extends Emitter<SkeinEvents> {
     return this.space(await this.#ask('join', args, signal))
   }
 
+  async mirror(options: { hints?: readonly string[] } = {}): Promise<string> {
+    await this.ready()
+    return this.#ask('mirror', [options])
+  }
+
   async recover(
     recoveryKey: string,
     options: { timeoutMs?: number; signal?: AbortSignal } = {}

@@ -1,6 +1,6 @@
 /** A space in one tab: what `Space` offers, answered by the tab that leads. Documents are this tab's own. */
-import type { SavedOptions } from '../document-host.ts'
 import type * as Y from 'yjs'
+import type { SavedOptions } from '../document-host.ts'
 import type { Document } from '../document.ts'
 import { SkeinError, throwIfAborted } from '../errors.ts'
 import { Emitter } from '../events.ts'

@@ -126,7 +126,18 @@ export class ControlState {
 
   /** Invites that were ever issued, open or not, by those who might. */
   get invites(): InviteEntry[] {
-    return [...this.#invitesByKey.keys()].flatMap((key) => this.#issued(key)?.entry ?? [])
+    return this.issuedInvites.map(({ entry }) => entry)
+  }
+
+  /** The same, with who issued them. */
+  get issuedInvites(): IssuedInvite[] {
+    return [...this.#invitesByKey.keys()].flatMap((key) => this.#issued(key) ?? [])
+  }
+
+  /** How many members came by an invite. */
+  usesOf(publicKey: Uint8Array): number {
+    const key = toHex(publicKey)
+    return [...this.members.values()].filter(({ invites }) => invites.includes(key)).length
   }
 
   /** Why an invite lets nobody in, or null if it does. The time is this device's, which alone decides about its grant. */
@@ -141,9 +152,7 @@ export class ControlState {
     )
     if (isRevoked) return 'INVITE_REVOKED'
     if (entry.expiresAtMs > 0 && nowMs >= entry.expiresAtMs) return 'INVITE_EXPIRED'
-    let used = 0
-    for (const member of this.members.values()) if (member.invites.includes(key)) used++
-    return used >= entry.uses ? 'INVITE_USED_UP' : null
+    return this.usesOf(publicKey) >= entry.uses ? 'INVITE_USED_UP' : null
   }
 
   /** Of several with one key, the most senior issuer's counts. */

@@ -148,6 +148,10 @@ export function decodeInviteEntry(bytes: Uint8Array): InviteEntry {
   }))
 }
 
+export function encodeInviteRevoke(publicKey: Uint8Array): Uint8Array {
+  return new Uint8Array(publicKey)
+}
+
 export function decodeInviteRevoke(bytes: Uint8Array): Uint8Array {
   return decodeAll(bytes, 'invite revocation', (decoder) => readBytes(decoder, 32))
 }

@@ -12,9 +12,8 @@
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import { fromBase64UrlEncoded, toBase64UrlEncoded } from 'lib0/buffer'
-import { decodeAll, equalBytes, readBytes } from '../bytes.ts'
-import { hash, keyedHash, sign, signKeysFrom, verify } from '../crypto.ts'
+import { decodeAll, readBytes } from '../bytes.ts'
+import { keyedHash, sign, signKeysFrom, verify } from '../crypto.ts'
 import { SkeinError, type ErrorCode } from '../errors.ts'
 import type { DeviceKeys } from '../transport.ts'
 import {
@@ -25,8 +24,10 @@ import {
   type DeviceRecord,
   type GrantedRole
 } from './control.ts'
+import { formatLine, parseLine, type TextLine } from './text-line.ts'
 
 const scheme = 'skein:'
+const form: TextLine = { scheme, label: 'skein/invite-checksum', what: 'an invite' }
 const recoveryScheme = 'skein-recovery:'
 const inviteVersion = 1
 const pairingVersion = 1
@@ -56,9 +57,7 @@ export function formatInvite(invite: Invite): string {
   encoding.writeVarUint(encoder, invite.expiresAtMs)
   encoding.writeVarUint(encoder, invite.hints.length)
   for (const hint of invite.hints) encoding.writeVarString(encoder, hint)
-  const bytes = encoding.toUint8Array(encoder)
-  encoding.writeUint8Array(encoder, checksum(bytes))
-  return scheme + toBase64UrlEncoded(encoding.toUint8Array(encoder))
+  return formatLine(form, encoding.toUint8Array(encoder))
 }
 
 /** A recovery key as text, to be printed: the same as an invite, with the seed of owner 1's keys. */
@@ -78,27 +77,9 @@ export function parseRecoveryKey(text: string): Invite {
 
 /** Fails with `INVITE_INVALID`. White space around the text is forgiven. */
 export function parseInvite(text: string): Invite {
-  const trimmed = text.trim()
-  if (!/^skein:[\w-]+$/.test(trimmed)) {
-    throw new SkeinError('INVITE_INVALID', 'An invite begins with "skein:" and is one line')
-  }
-  let bytes: Uint8Array
+  const bytes = parseLine(form, text)
   try {
-    bytes = fromBase64UrlEncoded(trimmed.slice(scheme.length))
-  } catch (cause) {
-    throw new SkeinError('INVITE_INVALID', 'This is no invite', { cause })
-  }
-  const end = bytes.length - 4
-  const isCanonical = toBase64UrlEncoded(bytes) === trimmed.slice(scheme.length)
-  if (
-    !isCanonical ||
-    end < 0 ||
-    !equalBytes(checksum(bytes.subarray(0, end)), bytes.subarray(end))
-  ) {
-    throw new SkeinError('INVITE_INVALID', 'This invite is incomplete or mistyped')
-  }
-  try {
-    return decodeAll(bytes.subarray(0, end), 'invite', (decoder) => {
+    return decodeAll(bytes, 'invite', (decoder) => {
       const version = decoding.readUint8(decoder)
       if (version !== inviteVersion) throw new RangeError(`An invite of version ${version}`)
       const space = readBytes(decoder, 32)
@@ -205,8 +186,4 @@ function encodeDevice(device: DeviceRecord): Uint8Array {
   const encoder = encoding.createEncoder()
   writeDevice(encoder, device)
   return encoding.toUint8Array(encoder)
-}
-
-function checksum(bytes: Uint8Array): Uint8Array {
-  return hash('skein/invite-checksum', bytes).subarray(0, 4)
 }

@@ -587,4 +587,31 @@ test('who leaves, and stays on the line, is served no longer', async () => {
   delete (left as Partial<typeof left>).close
 })
 
+test('open invites are listed, and one that is taken back lets nobody in', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice)
+  const first = await space.invite({ role: 'reader', uses: 2 })
+  const second = await space.invite({ expiresInMs: 60_000 })
+  await deadline(bob.skein.join(first, { timeoutMs: waitMs }), waitMs, 'bob joins')
+  const [newest, oldest, ...none] = await space.invites()
+  assert.equal(none, [])
+  assert.is(newest?.role, 'writer')
+  assert.ok(newest!.expiresAtMs! > Date.now())
+  assert.equal(
+    { ...oldest, id: '' },
+    { id: '', role: 'reader', usesLeft: 1, expiresAtMs: null, issuer: alice.id }
+  )
+  await rejects(bob.space.revokeInvite(second), 'NOT_ALLOWED')
+  await rejects(space.revokeInvite('00'.repeat(32)), 'INVITE_INVALID')
+  await space.revokeInvite(second)
+  await space.revokeInvite(oldest!.id)
+  assert.equal(await space.invites(), [])
+  await rejects(carol.skein.join(first, { timeoutMs: waitMs }), 'INVITE_REVOKED')
+  await rejects(carol.skein.join(second, { timeoutMs: waitMs }), 'INVITE_REVOKED')
+  assert.is(bob.space.role, 'reader')
+})
+
 test.run()

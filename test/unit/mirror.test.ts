@@ -62,6 +62,59 @@ test('two devices that are never online together meet by a mirror, which reads n
   await Promise.all([alice.start(), bob.start(), mirror.start()])
 })
 
+test('a member hands its space to a mirror by the mirror’s address, and takes it back', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using mirror = await device('shelf', network)
+  const address = await mirror.skein.mirror()
+  assert.match(address, /^skein-mirror:[\w-]+$/)
+  const space = await spaceOf(alice)
+  const added = await deadline(space.addMirror(address, { timeoutMs: waitMs }), waitMs, 'added')
+  assert.is(added.device, mirror.id)
+  assert.is(added.role, 'mirror')
+  assert.equal(await space.invites(), [], 'what let it in lets nobody else in')
+  const note = await space.open('ideas')
+  note.doc.getText('body').insert(0, 'one')
+  await deadline(note.saved({ mirrors: 1 }), waitMs, 'the mirror has it')
+  assert.is(mirror.space.name, 'Notes')
+
+  // Another of its spaces; and the same once more is no error. The address is the same in the mirror's next process.
+  await mirror.restart()
+  assert.is(await mirror.skein.mirror(), address)
+  const other = await alice.skein.createSpace({ name: 'Plans' })
+  await deadline(other.addMirror(address, { timeoutMs: waitMs }), waitMs, 'added')
+  assert.is((await other.addMirror(address)).device, mirror.id)
+  await deadline(other.saved({ mirrors: 1 }), waitMs, 'the mirror has that one')
+  assert.is(mirror.skein.spaces().length, 2)
+
+  await space.remove(mirror.id)
+  await until(
+    (listener) => mirror.skein.space(space.id).on('members', listener),
+    () => mirror.skein.space(space.id).role === null
+  )
+  assert.equal(
+    space.members().map(({ name }) => name),
+    ['alice']
+  )
+})
+
+test('a mirror that is not met, an address that is none, a role that does not allow it', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const address = await bob.skein.mirror()
+  await rejects(bob.space.addMirror(address.slice(0, -3)), 'INVITE_INVALID')
+  await bob.skein.close()
+  await using shelf = await device('shelf', new MemoryNetwork())
+  const elsewhere = await shelf.skein.mirror({ hints: ['here:1'] })
+  await rejects(space.addMirror(elsewhere, { timeoutMs: 50 }), 'INVITE_UNANSWERED')
+  await rejects(space.addMirror(elsewhere, { signal: AbortSignal.timeout(50) }), 'ABORTED')
+  assert.equal(await space.invites(), [], 'an invite that nobody came by is taken back')
+  await bob.start()
+  await rejects(bob.space.addMirror(elsewhere), 'NOT_ALLOWED')
+})
+
 test('it is told when a copy no longer has what it had confirmed, which then counts for nothing', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
