@@ -119,8 +119,9 @@ export class Space extends Emitter<SpaceEvents> {
     return this.#parts.sync.synced
   }
 
-  /** How many entries are here and wait for something: another entry, a key, a role. */
+  /** How many entries are here and wait for something: another entry, a key, a role. A mirror waits for none. */
   get waiting(): number {
+    if (this.role === 'mirror') return 0
     return [...this.#parts.logs.feed.waiting.values()].reduce((sum, count) => sum + count, 0)
   }
 

@@ -21,6 +21,12 @@ export const commands: readonly CommandEntry[] = [
     'let another device into a space',
     () => import('./commands/invite.ts')
   ),
+  entry(
+    groups.spaces,
+    'invites',
+    'list the open invites, or take one back',
+    () => import('./commands/invites.ts')
+  ),
   entry(groups.spaces, 'join', 'join a space by an invite', () => import('./commands/join.ts')),
   entry(
     groups.spaces,
@@ -87,6 +93,12 @@ export const commands: readonly CommandEntry[] = [
     () => import('./commands/sync.ts')
   ),
   entry(groups.replication, 'status', 'show who has what', () => import('./commands/status.ts')),
+  entry(
+    groups.replication,
+    'mirror',
+    'keep spaces available unread, or ask a mirror to',
+    () => import('./commands/mirror.ts')
+  ),
   entry(
     groups.replication,
     'serve',

@@ -49,6 +49,14 @@ export class SyncNews {
           `${space.name}: two versions of the log of ${nameOf(space, device)} were seen`
         )
       }),
+      space.on('copy-failed', ({ device, why, entries }) => {
+        const what = counted(entries, 'entry', 'entries')
+        this.#out.warn(
+          why === 'lost'
+            ? `${space.name}: ${nameOf(space, device)} no longer has ${what} that it had confirmed`
+            : `${space.name}: ${nameOf(space, device)} says it has ${what}, and does not give them`
+        )
+      }),
       space.on('storage', ({ error }) => {
         if (error !== null) this.#out.warn(`${space.name}: ${error.message} (${error.code})`)
         else this.#out.note(`${space.name}: the storage works again`)

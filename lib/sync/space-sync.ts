@@ -317,7 +317,9 @@ export class SpaceSync {
   }
 
   #isAllDelivered(): boolean {
-    const { feed } = this.#options
+    const { feed, mayRead, device } = this.#options
+    // What it cannot read is never delivered: to have it is all.
+    if (!mayRead(device)) return this.missing === 0
     return [...this.#claimed.keys()].every((log) => feed.isDelivered(log, this.#claimed))
   }
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Folder, Running } from './skein.ts'
+import { Folder, Running, type UserHome } from './skein.ts'
 
 const test = suite('skein, installed')
 const execute = promisify(execFile)
@@ -181,6 +181,60 @@ test('nothing is left in a home that was killed: the next command opens it', asy
   assert.ok((await readdir(alice.path)).includes('socket'))
   assert.is(await alice.run(['cat', 'list']), 'bread')
   assert.not.ok((await readdir(alice.path)).includes('socket'))
+})
+
+test('a mirror between two devices that are never online together, killed on the way', async () => {
+  await using folder = await Folder.make()
+  await using dht = new Running(['dht', '--port', '0', '--json'], { program })
+  await dht.says('port')
+  const { port } = JSON.parse(dht.stdout) as { port: number }
+  const env = { SKEIN_BOOTSTRAP: `127.0.0.1:${port}` }
+  const [alice, bob, shelf] = ['alice', 'bob', 'shelf'].map((name) =>
+    folder.home(name, { env, program })
+  ) as [UserHome, UserHome, UserHome]
+  await Promise.all(
+    Object.entries({ alice, bob, shelf }).map(([name, home]) => home.run(['init', '--name', name]))
+  )
+  await alice.run(['create', 'Notes'])
+  let mirroring = shelf.start(['mirror'])
+  await mirroring.says(/skein-mirror:[\w-]+\n/)
+  const [address] = /skein-mirror:[\w-]+/.exec(mirroring.stdout)!
+  assert.match(await alice.run(['mirror', address]), /shelf [0-9a-f]{8} keeps Notes/)
+
+  const inviting = alice.start(['sync'])
+  await inviting.says('Keeping in step')
+  const { invite } = await alice.json<{ invite: string }>(['invite'])
+  assert.match(await alice.run(['invites']), /writer\s+for 1 device/)
+  await bob.run(['join', invite])
+  assert.match(await alice.run(['invites']), 'No invite to Notes is open')
+  await inviting.interrupt()
+
+  // From here on alice and bob are never online together.
+  await alice.run(['write', 'canary-name'], 'canary-text\n')
+  assert.match(await alice.run(['sync', '--once']), 'in step with shelf')
+  assert.is((await mirroring.interrupt('SIGKILL')).code, null)
+  mirroring = shelf.start(['mirror'])
+  await mirroring.says(address)
+  assert.match(await bob.run(['sync', '--once']), 'in step with shelf')
+  assert.is(await bob.run(['cat', 'canary-name']), 'canary-text\n')
+  await bob.run(['append', 'canary-name'], 'and bob\n')
+  assert.match(await bob.run(['sync', '--once']), 'in step with shelf')
+  assert.match(await alice.run(['sync', '--once']), 'in step with shelf')
+  assert.is(await alice.run(['cat', 'canary-name']), 'canary-text\nand bob\n')
+  assert.match(await alice.run(['status']), /shelf\s+mirror/)
+
+  assert.match(await shelf.run(['status']), 'kept unread')
+  assert.is((await shelf.json<unknown[]>(['documents'])).length, 0)
+  await mirroring.interrupt()
+  const verified = await shelf.end(['verify'])
+  assert.is(verified.code, 0, verified.stdout)
+  const grep = async (home: UserHome): Promise<string> =>
+    (await execute('grep', ['-r', '-l', '-a', '-E', 'canary-(name|text)', home.path])).stdout
+  assert.match(await grep(alice), 'alice')
+  await grep(shelf).then(
+    (files) => assert.unreachable(`the mirror's disk shows what it keeps: ${files}`),
+    (error: { code: number }) => assert.is(error.code, 1, 'nothing was found')
+  )
 })
 
 test.run()

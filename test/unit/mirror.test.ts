@@ -7,7 +7,17 @@ import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import { platform } from '../../adapters/node/platform.ts'
 import type { Replica } from '../../lib/index.ts'
-import { device, joinAs, rejects, spaceOf, until, waitMs, whenPeer, whenText } from '../devices.ts'
+import {
+  device,
+  joinAs,
+  rejects,
+  spaceOf,
+  until,
+  waitMs,
+  whenPeer,
+  whenText,
+  whenSynced
+} from '../devices.ts'
 import { deadline } from '../events.ts'
 
 const test = suite('mirrors')
@@ -49,7 +59,9 @@ test('two devices that are never online together meet by a mirror, which reads n
   const back = await alice.space.open('canary-document')
   await whenText(back.doc, 'bob: canary-text')
 
+  await whenSynced(mirror.space)
   assert.equal(mirror.space.documents(), [])
+  assert.is(mirror.space.waiting, 0)
   await alice.skein.close()
   await mirror.skein.close()
   const words = ['canary-document', 'canary-text', 'canary-event']

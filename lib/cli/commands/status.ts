@@ -98,7 +98,7 @@ function shown(space: SpaceStatus, { style }: Output): string {
   const { others } = space
   const facts = [
     space.role ?? 'not let in yet',
-    counted(space.documents, 'document'),
+    ...(space.role === 'mirror' ? ['kept unread'] : [counted(space.documents, 'document')]),
     counted(space.entries, 'entry', 'entries'),
     size(space.bytes)
   ]
@@ -123,7 +123,7 @@ function shown(space: SpaceStatus, { style }: Output): string {
 }
 
 /** What one other device has and lacks. */
-function holds({ asOfMs, lacks, lacksOfMine, isAhead }: OtherStatus): string {
+function holds({ asOfMs, lacks, lacksOfMine, isAhead, lost, withholds }: OtherStatus): string {
   if (asOfMs === null) return 'has not said what it has'
   const parts: string[] = []
   if (lacks > 0) {
@@ -131,7 +131,10 @@ function holds({ asOfMs, lacks, lacksOfMine, isAhead }: OtherStatus): string {
       lacksOfMine === 0 ? '' : lacksOfMine === lacks ? ', yours' : `, ${lacksOfMine} of them yours`
     parts.push(`lacks ${counted(lacks, 'entry', 'entries')}${mine}`)
   }
-  if (isAhead > 0) parts.push(`has ${counted(isAhead, 'entry', 'entries')} that are not here`)
+  const notHere = counted(isAhead, 'entry', 'entries')
+  if (withholds > 0) parts.push(`says it has ${notHere} that are not here, and does not give them`)
+  else if (isAhead > 0) parts.push(`has ${notHere} that are not here`)
+  if (lost > 0) parts.push(`lost ${counted(lost, 'entry', 'entries')} that it had confirmed`)
   return parts.length === 0 ? 'has everything' : parts.join('; ')
 }
 

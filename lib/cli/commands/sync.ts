@@ -31,37 +31,49 @@ export default defineCommand({
         )
       ),
   async run(context, [wanted], { once = false, timeout }) {
-    const { home, out, signal } = context
+    const { home } = context
     const given = wanted.map((name) => home.space(name))
     const spaces = given.length > 0 ? given : home.skein.spaces()
     if (spaces.length === 0) home.space() // Says what to do.
-    const progresses = spaces.map((space) => new ProgressOf(space))
-    const news = new SyncNews(out)
-    for (const space of spaces) news.follow(space)
-    // Others may join a space meanwhile, and this device others: what was not named is taken in.
-    const stop = given.length > 0 ? () => {} : followNew(context, progresses, news)
-    const draw = (): string[] =>
-      progresses.flatMap((progress) =>
-        progressLines(progress, progress.now(), out.noteStyle, out.columns)
-      )
-    out.live(draw)
-    try {
-      await home.online()
-      if (!once) out.note('Keeping in step, until Ctrl-C')
-      const isComplete = await ended(context, progresses, once ? timeout : null, () =>
-        out.live(draw)
-      )
-      out.live(null)
-      news.flush()
-      if (signal.aborted || !once) return exitCodes.done
-      for (const progress of progresses) tell(context, progress)
-      return isComplete ? exitCodes.done : exitCodes.incomplete
-    } finally {
-      stop()
-      news.stop()
-    }
+    return keepInStep(context, spaces, given.length === 0, once ? timeout : null)
   }
 })
+
+/**
+ * Keeps spaces in step; `takesNew`: also those that this device joins meanwhile. With a time, until nothing is missing,
+ * or nothing has come for that long; else until Ctrl-C. Resolves with the exit code.
+ */
+export async function keepInStep(
+  context: HomeContext,
+  spaces: readonly Space[],
+  takesNew: boolean,
+  timeoutMs: number | null
+): Promise<number> {
+  const { home, out, signal } = context
+  const progresses = spaces.map((space) => new ProgressOf(space))
+  const news = new SyncNews(out)
+  for (const space of spaces) news.follow(space)
+  // Others may join a space meanwhile, and this device others: what was not named is taken in.
+  const stop = takesNew ? followNew(context, progresses, news) : () => {}
+  const draw = (): string[] =>
+    progresses.flatMap((progress) =>
+      progressLines(progress, progress.now(), out.noteStyle, out.columns)
+    )
+  out.live(draw)
+  try {
+    await home.online()
+    if (timeoutMs === null) out.note('Keeping in step, until Ctrl-C')
+    const isComplete = await ended(context, progresses, timeoutMs, () => out.live(draw))
+    out.live(null)
+    news.flush()
+    if (signal.aborted || timeoutMs === null) return exitCodes.done
+    for (const progress of progresses) tell(context, progress)
+    return isComplete ? exitCodes.done : exitCodes.incomplete
+  } finally {
+    stop()
+    news.stop()
+  }
+}
 
 function followNew({ home }: HomeContext, progresses: ProgressOf[], news: SyncNews): () => void {
   const timer = setInterval(() => {
