@@ -25,6 +25,7 @@ export class Words {
   readonly saved = new Map<string, string>()
   readonly taken = new Set<string>()
   readonly #choose: () => number
+  readonly #made = new Set<string>()
 
   constructor(choose: () => number) {
     this.#choose = choose
@@ -33,11 +34,18 @@ export class Words {
   make(): string {
     let word = ''
     for (let i = 0; i < 14; i++) word += String.fromCharCode(97 + Math.floor(this.#choose() * 26))
+    this.#made.add(word)
     return word
   }
 
-  static in(text: string): string[] {
-    return text.match(/[a-z]{14}/g) ?? []
+  /** Those that are in a text; one may stand right behind another, or behind a piece of one. */
+  in(text: string): string[] {
+    const found: string[] = []
+    for (let at = 0; at + 14 <= text.length; at++) {
+      const word = text.slice(at, at + 14)
+      if (this.#made.has(word)) found.push(word)
+    }
+    return found
   }
 }
 
@@ -106,7 +114,7 @@ export class User {
     const removed: string[] = []
     for (let n = Math.floor(this.#choose() * 3); n >= 0; n--) {
       const at = Math.floor(this.#choose() * (lines.length + 1))
-      if (this.#choose() < 0.3) removed.push(...Words.in(lines.splice(at, 1).join('')))
+      if (this.#choose() < 0.3) removed.push(...this.#words.in(lines.splice(at, 1).join('')))
       const word = this.#words.make()
       added.push(word)
       const line = lines[at]
@@ -117,7 +125,7 @@ export class User {
       else lines.splice(at, 0, `${word}${this.#choose() < 0.1 ? ' 😀\r\n' : '\n'}`)
     }
     const text = lines.join('')
-    const stays = new Set(Words.in(text))
+    const stays = new Set(this.#words.in(text))
     for (const word of removed) if (!stays.has(word)) this.#words.taken.add(word)
     const habit = this.#pick(Object.keys(this.#habits))
     this.#habits[habit]!(this.#at(path), text)
@@ -171,7 +179,7 @@ export class User {
   #deleteAt(path: string): void {
     const bin = join(this.#outside, String(this.#count++))
     renameSync(this.#at(path), bin)
-    for (const word of Words.in(readFileSync(bin, 'utf8'))) this.#words.taken.add(word)
+    for (const word of this.#words.in(readFileSync(bin, 'utf8'))) this.#words.taken.add(word)
     rmSync(bin)
   }
 

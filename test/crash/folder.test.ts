@@ -92,7 +92,7 @@ test('folders end equal, and no saved word is lost, whatever happens between', a
         isRunning.set(device, true)
       }
       const contents = await whenEqual(devices)
-      const found = new Set(Object.values(contents).flatMap((text) => Words.in(text ?? '')))
+      const found = new Set(Object.values(contents).flatMap((text) => words.in(text ?? '')))
       const lost = [...words.saved].filter(([word]) => !found.has(word) && !words.taken.has(word))
       assert.equal(lost, [])
       assert.not.ok(Object.values(contents).some((text) => text?.includes('\ufffd')))

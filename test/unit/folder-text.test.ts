@@ -97,6 +97,11 @@ test('a word is not made of letters that it shares with another by chance', () =
   assert.equal(diffText('uvjxbtlployv', 'avbkjtxllrey'), [
     { from: 0, to: 12, text: 'avbkjtxllrey' }
   ])
+  // Of two that are written together, one is another now, which shares a letter here and there.
+  assert.equal(diffText('abcdefghijklmnopqrst', 'azcyexgwivklmnopqrst'), [
+    { from: 0, to: 10, text: 'azcyexgwiv' }
+  ])
+  assert.equal(diffText('walking', 'walker'), [{ from: 4, to: 7, text: 'er' }])
 })
 
 test('what two texts have in common is there once in their union, and what one has alone stays', () => {

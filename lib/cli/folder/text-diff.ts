@@ -47,6 +47,8 @@ const levels: readonly Level[] = [
 ]
 const words = 1
 const characters = 2
+/** Letters in a row that two words have in common for more than chance. */
+const minShared = 3
 
 /** In order, apart from each other. */
 export function diffText(before: string, after: string): Replacement[] {
@@ -130,13 +132,35 @@ function refine(
   // Letters that two words happen to share would be woven into nonsense when others edit them too.
   const isUnlike = 2 * same < Math.max(whole.aTo - whole.aFrom, whole.bTo - whole.bFrom)
   if (level === characters && isUnlike) into.push(whole)
-  else if (level === characters) into.push(...parts)
+  else if (level === characters) into.push(...withoutChance(parts, whole))
   else for (const inner of parts) refine(a, b, inner, level + 1, finest, into)
 }
 
-/** What a run of characters that two words share says of their likeness: single letters are in both by chance. */
+/** What a run of characters that two words share says of their likeness: a letter or two are in both by chance. */
 function sharedRun(length: number): number {
-  return length > 1 ? length : 0
+  return length >= minShared ? length : 0
+}
+
+/** Changes within a word, with the letters in between, or before and behind a replacement, that are in both by chance. */
+function withoutChance(parts: readonly Span[], whole: Span): Span[] {
+  const result: Span[] = []
+  for (const part of parts) {
+    const before = result.at(-1)
+    if (before !== undefined && part.aFrom - before.aTo < minShared) {
+      result[result.length - 1] = joined(before, part)
+    } else result.push({ ...part })
+  }
+  const isReplaced = ({ aFrom, aTo, bFrom, bTo }: Span): boolean => aFrom < aTo && bFrom < bTo
+  const [first, last] = [result[0]!, result.at(-1)!]
+  if (isReplaced(first) && first.aFrom - whole.aFrom < minShared) {
+    first.aFrom = whole.aFrom
+    first.bFrom = whole.bFrom
+  }
+  if (isReplaced(last) && whole.aTo - last.aTo < minShared) {
+    last.aTo = whole.aTo
+    last.bTo = whole.bTo
+  }
+  return result
 }
 
 /** The two code units around a place. */
