@@ -94,6 +94,7 @@ test('folders end equal, and no saved word is lost, whatever happens between', a
       const contents = await whenEqual(devices)
       const found = new Set(Object.values(contents).flatMap((text) => words.in(text ?? '')))
       const lost = [...words.saved].filter(([word]) => !found.has(word) && !words.taken.has(word))
+      if (lost.length > 0) log.push(...Object.entries(contents).map((file) => JSON.stringify(file)))
       assert.equal(lost, [])
       assert.not.ok(Object.values(contents).some((text) => text?.includes('\ufffd')))
       assert.equal([...alice.errors, ...bob.errors], [])
