@@ -151,11 +151,18 @@ function contentsOf(folder: string): Record<string, string | null> {
     .filter(({ path }) => path.split('/')[0] !== '.skein' && !path.endsWith('~'))
     .sort((a, b) => (a.path < b.path ? -1 : 1))
   return Object.fromEntries(
-    entries.map(({ entry, path }) => [
-      path,
-      entry.isFile() ? readFileSync(join(folder, path), 'utf8') : null
-    ])
+    entries.map(({ entry, path }) => [path, entry.isFile() ? textOf(join(folder, path)) : null])
   )
+}
+
+/** A file that is renamed just now is looked at again with the folder. */
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
 }
 
 /** The moments of kills and of what people do are the one thing here that is a matter of time. */
