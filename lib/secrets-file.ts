@@ -58,17 +58,9 @@ export class SecretsFile implements File {
     if (this.#passphrase === null) {
       throw new SkeinError('PASSPHRASE_WRONG', 'This device’s keys are sealed with a passphrase')
     }
-    const { header, salt, passes, memoryKib, nonce, sealed } = readSealed(bytes)
-    const key = passphraseKey(this.#passphrase, salt, passes, memoryKib)
-    try {
-      const plain = decrypt(key, nonce, additionalData(header), sealed)
-      this.#lock = { header, key }
-      return plain
-    } catch (cause) {
-      const message =
-        'The passphrase is not the one of this device’s keys, or their file is damaged'
-      throw new SkeinError('PASSPHRASE_WRONG', message, { cause })
-    }
+    const { plain, ...lock } = unseal(bytes, this.#passphrase)
+    this.#lock = lock
+    return plain
   }
 
   #seal(bytes: Uint8Array): Uint8Array {
@@ -98,6 +90,25 @@ export class SecretsFile implements File {
 /** Is a secrets file sealed with a passphrase? */
 export function isSealed(bytes: Uint8Array): boolean {
   return bytes[0] === sealedVersion
+}
+
+/** Format 1 of one that is sealed. Fails with `PASSPHRASE_WRONG`, `BAD_ENCODING`. */
+export function openSecrets(bytes: Uint8Array, passphrase: string): Uint8Array {
+  return unseal(bytes, passphrase).plain
+}
+
+function unseal(
+  bytes: Uint8Array,
+  passphrase: string
+): { plain: Uint8Array; header: Uint8Array; key: Uint8Array } {
+  const { header, salt, passes, memoryKib, nonce, sealed } = readSealed(bytes)
+  const key = passphraseKey(passphrase, salt, passes, memoryKib)
+  try {
+    return { plain: decrypt(key, nonce, additionalData(header), sealed), header, key }
+  } catch (cause) {
+    const message = 'The passphrase is not the one of this device’s keys, or their file is damaged'
+    throw new SkeinError('PASSPHRASE_WRONG', message, { cause })
+  }
 }
 
 interface Sealed {

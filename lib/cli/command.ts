@@ -72,12 +72,17 @@ export interface LocalContext extends Context {
   readonly commands: readonly CommandEntry[]
   /** Runs another command, with the home, and gives what it `out.answer`ed; one that fails has said so itself. */
   readonly call: (command: string, args: unknown[], options?: OptionValues) => Promise<unknown>
+  /** Asks on the terminal for the passphrase that `call` opens the home with; null where there is no terminal. */
+  readonly askPassphrase: (prompt: string) => Promise<string | null>
   /** While the work goes on, Ctrl-C is for another program that has the terminal: an editor. */
   readonly undisturbed: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 export interface HomeContext extends Context {
   readonly home: Home
+  /** What a command that `restarts` has kept, when it begins anew; it was JSON. */
+  readonly kept: Readonly<Record<string, unknown>>
+  readonly keep: (key: string, value: unknown) => void
 }
 
 /** The device of this home, open. */

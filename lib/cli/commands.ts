@@ -48,6 +48,12 @@ export const commands: readonly CommandEntry[] = [
     'remove a device, or a person',
     () => import('./commands/remove.ts')
   ),
+  entry(
+    groups.spaces,
+    'recover',
+    'take a space back by its recovery key',
+    () => import('./commands/recover.ts')
+  ),
   entry(groups.spaces, 'leave', 'leave a space', () => import('./commands/leave.ts')),
   entry(
     groups.documents,

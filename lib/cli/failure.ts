@@ -20,7 +20,16 @@ const damaged: Help = {
     'Do not write with this home. `skein doctor` looks closer; what other devices hold comes back by joining anew into a new home.'
 }
 
-const helpByCode: Partial<Record<ErrorCode, Help>> = {
+/** For every code that there is. */
+const helpByCode: Record<ErrorCode, Help> = {
+  CLOSED: { advice: 'It was being closed. Run the command again.' },
+  PASSPHRASE_WRONG: {
+    exitCode: exitCodes.refused,
+    advice:
+      'Give the passphrase that `skein init --passphrase` was told: when asked, in SKEIN_PASSPHRASE, or by --passphrase-file. There is no way around it; other devices still have what they have.'
+  },
+  BAD_ENCODING: damaged,
+  BAD_SEAL: damaged,
   STORAGE_LOCKED: {
     exitCode: exitCodes.busy,
     advice: 'Wait for it to end, or use another home with --home.'
@@ -77,6 +86,14 @@ const helpByCode: Partial<Record<ErrorCode, Help>> = {
     exitCode: exitCodes.incomplete,
     advice: 'Import the bundle before it first, or ask for a complete one.'
   },
+  DOCUMENT_NOT_EMPTY: { advice: 'Close what has it open, and run the command again.' },
+  DOCUMENT_OPEN: { advice: 'Close what has it open, and run the command again.' },
+  IMPORT_INVALID: {
+    advice: 'Only whole documents can be taken in: export it anew where it was made.'
+  },
+  EDIT_INVALID: {
+    advice: 'What was typed is still where it was typed. Make the change in smaller pieces.'
+  },
   ENTRY_TOO_LARGE: { advice: 'One edit may have 16 MiB. Split the text into several documents.' },
   TRANSPORT_FAILED: { advice: '`skein doctor` says what of the network works from here.' },
   TIMEOUT: { exitCode: exitCodes.incomplete, advice: 'Try again with a longer time.' },
@@ -102,8 +119,8 @@ export function report(error: unknown, out: Output, debug: boolean): number {
   else if (isSkeinError(error)) {
     ;({ code } = error)
     const help = helpByCode[error.code]
-    exitCode = help?.exitCode ?? exitCodes.failed
-    advice = help?.advice
+    exitCode = help.exitCode ?? exitCodes.failed
+    ;({ advice } = help)
   } else
     advice = debug
       ? undefined

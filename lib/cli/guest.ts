@@ -17,7 +17,10 @@ export async function runAsGuest(
   asked: Run,
   terminal: Terminal,
   signal: AbortSignal,
-  answer: (value: unknown) => void
+  {
+    answer,
+    keep
+  }: { answer: (value: unknown) => void; keep: (key: string, value: unknown) => void }
 ): Promise<Outcome> {
   const interrupt = (): void => send<ToHolder>(socket, { interrupt: true })
   signal.addEventListener('abort', interrupt)
@@ -34,6 +37,7 @@ export async function runAsGuest(
           .then(() => send<ToHolder>(socket, { room: true }))
       } else if ('live' in message) terminal.live(message.live)
       else if ('answer' in message) answer(message.answer)
+      else if ('keep' in message) keep(...message.keep)
       else if ('pull' in message) {
         input ??= terminal.input[Symbol.asyncIterator]()
         input.next().then(

@@ -134,7 +134,9 @@ export class Holder {
       cwd: asked.cwd,
       signal,
       home: this.home.seenBy(settings),
-      answer: (value) => send<FromHolder>(socket, { answer: value ?? null })
+      answer: (value) => send<FromHolder>(socket, { answer: value ?? null }),
+      kept: asked.kept,
+      keep: (key, value) => send<FromHolder>(socket, { keep: [key, value] })
     })
     const isHandedOver = signal.aborted && signal.reason === handover
     end(socket, isHandedOver ? { handover: true } : { exit: code })

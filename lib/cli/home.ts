@@ -25,7 +25,7 @@ export class OpenHome {
   readonly #openings = new Map<string, { document: Promise<Document>; users: number }>()
 
   constructor(settings: Settings) {
-    const { home, bootstrap, name, person } = settings
+    const { home, bootstrap, name, person, passphrase } = settings
     this.path = home
     this.bootstrap = bootstrap
     if (!existsSync(deviceFolder(home))) {
@@ -46,6 +46,7 @@ export class OpenHome {
       storage: deviceFolder(home),
       ...(name === null ? {} : { name }),
       ...(person === null ? {} : { person }),
+      ...(passphrase === null ? {} : { passphrase }),
       transports: [this.#transport, this.#served]
     })
     this.skein.on('space-failed', (broken) => this.broken.push(broken))

@@ -16,3 +16,12 @@ export async function readText(input: AsyncIterable<Uint8Array>): Promise<string
     })
   }
 }
+
+/** As which owner: the recovery key that was given, or for `-` that of standard input; none without one. */
+export async function recoveryFrom(
+  given: string | undefined,
+  input: AsyncIterable<Uint8Array>
+): Promise<{ recoveryKey?: string }> {
+  if (given === undefined) return {}
+  return { recoveryKey: given === '-' ? (await readText(input)).trim() : given }
+}

@@ -27,9 +27,28 @@ process.stdout.on('error', () => {
 })
 
 const { stdin, stdout, stderr, env } = process
+
+/** Reads a line without showing it. */
+async function askSecret(prompt: string): Promise<string | null> {
+  if (!stdin.isTTY || !stderr.isTTY) return null
+  const { createInterface } = await import('node:readline/promises')
+  const { Writable } = await import('node:stream')
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const lines = createInterface({ input: stdin, output: nowhere, terminal: true })
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  stderr.write(prompt)
+  try {
+    return await lines.question('', { signal: interrupting.signal })
+  } finally {
+    lines.close()
+    stderr.write('\n')
+  }
+}
+
 const user = {
   ...{ stdin, stdout, stderr, env },
   cwd: () => process.cwd(),
+  askSecret,
   async undisturbed<T>(work: () => Promise<T>): Promise<T> {
     undisturbed++
     try {

@@ -39,7 +39,13 @@ export async function runProgram(
     const terminal = new OwnTerminal(user, flags.color !== false)
     try {
       const module = await loadCommand(name)
-      const reload = (): Settings => settingsOf(flags, user.env)
+      let asked: string | null = null
+      const reload = (): Settings => {
+        const settings = settingsOf(flags, user.env)
+        return { ...settings, passphrase: asked ?? settings.passphrase }
+      }
+      const askPassphrase = async (prompt: string): Promise<string | null> =>
+        (asked = await user.askSecret(prompt))
       const session = {
         settings: reload(),
         reload,
@@ -48,6 +54,7 @@ export async function runProgram(
         cwd: user.cwd(),
         env: user.env,
         undisturbed: user.undisturbed,
+        askPassphrase,
         signal
       }
       const { processedArgs: args } = command
@@ -132,6 +139,7 @@ function globalOptions(): Option[] {
     ),
     new Option('--json', 'print data as JSON, one value a line'),
     new Option('-q, --quiet', 'no notes and no progress'),
+    new Option('--passphrase-file <file>', "of the device's keys (or SKEIN_PASSPHRASE)"),
     new Option('--wait <time>', 'at most so long for a home in use, as 10s').argParser((text) =>
       duration(text)
     ),

@@ -7,6 +7,7 @@ import { isSkeinError, report } from './failure.ts'
 import { Output } from './output.ts'
 import type { Settings } from './settings.ts'
 import type { Terminal } from './terminal.ts'
+import type { Kept } from './wire.ts'
 
 /** The reason of a signal that fires because the home goes to another process. */
 export const handover = Symbol('handover')
@@ -22,13 +23,16 @@ export interface RunOptions {
   /** Given when the command needs it. */
   readonly home: Home | null
   readonly answer?: (value: unknown) => void
+  readonly kept?: Kept
+  readonly keep?: (key: string, value: unknown) => void
   /** What a command without a home has besides. */
-  readonly local?: Pick<LocalContext, 'env' | 'call' | 'commands' | 'undisturbed'>
+  readonly local?: Pick<LocalContext, 'env' | 'call' | 'commands' | 'undisturbed' | 'askPassphrase'>
 }
 
 /** Runs it to its end, reports a failure, and gives the exit code. Never fails itself. */
 export async function run(options: RunOptions): Promise<number> {
   const { module, settings, terminal, cwd, signal, home, answer, local } = options
+  const { kept = {}, keep = () => {} } = options
   const { json, quiet, debug } = settings
   const out = new Output(terminal, { json, quiet, ...(answer === undefined ? {} : { answer }) })
   const context: Context = {
@@ -43,7 +47,7 @@ export async function run(options: RunOptions): Promise<number> {
     let result: number | void
     if (module.needsHome) {
       if (home === null) throw new TypeError('A command with a home was run without one')
-      result = await module.run({ ...context, home }, options.args, options.options)
+      result = await module.run({ ...context, home, kept, keep }, options.args, options.options)
     } else {
       if (local === undefined) throw new TypeError('A command without a home was run with one')
       result = await module.run({ ...context, ...local }, options.args, options.options)

@@ -12,7 +12,7 @@ import { runAsGuest } from './guest.ts'
 import { run } from './run.ts'
 import type { Settings } from './settings.ts'
 import type { Terminal, UserProcess } from './terminal.ts'
-import { knock, socketPath } from './wire.ts'
+import { knock, socketPath, type Kept } from './wire.ts'
 
 const retryMs = 50
 /** Waiting that is longer is told of. */
@@ -27,6 +27,8 @@ export interface Session {
   readonly cwd: string
   readonly env: UserProcess['env']
   readonly undisturbed: UserProcess['undisturbed']
+  /** Asks for the passphrase, which `reload` has from then on; null where there is no terminal. */
+  readonly askPassphrase: (prompt: string) => Promise<string | null>
   /** Ctrl-C. */
   readonly signal: AbortSignal
 }
@@ -55,8 +57,8 @@ export function runCommand(session: Session, call: Call): Promise<number> {
     if (exitCode !== exitCodes.done) throw new Told(exitCode)
     return answer
   }
-  const { env, undisturbed } = session
-  const local = { env, undisturbed, commands, call: toHome }
+  const { env, undisturbed, askPassphrase } = session
+  const local = { env, undisturbed, askPassphrase, commands, call: toHome }
   return run({ module, args, options, settings, terminal, cwd, signal, home: null, local })
 }
 
@@ -65,8 +67,14 @@ async function runWithHome(
   call: Call,
   answer: (value: unknown) => void
 ): Promise<number> {
-  const { settings, terminal, signal, cwd, version } = session
+  let { settings } = session
+  const { terminal, signal, cwd, version } = session
   const { command, module, args, options } = call
+  let triesLeft = 3
+  const kept: Kept = {}
+  const keep = (key: string, value: unknown): void => {
+    kept[key] = value
+  }
   const waiting = new Waiting(settings, terminal)
   for (;;) {
     const socket = await knock(socketPath(settings.home))
@@ -74,9 +82,10 @@ async function runWithHome(
       const { json, quiet, debug, space, bootstrap } = settings
       const { traits } = terminal
       const asked = {
-        ...{ version, command, args, options, cwd, json, quiet, debug, space, bootstrap, traits }
+        ...{ version, command, args, options, cwd, json, quiet, debug, space, bootstrap, traits },
+        kept
       }
-      const outcome = await runAsGuest(socket, asked, terminal, signal, answer)
+      const outcome = await runAsGuest(socket, asked, terminal, signal, { answer, keep })
       if ('exit' in outcome) return outcome.exit
       if (signal.aborted) return exitCodes.interrupted
       if ('lost' in outcome && outcome.hasBegun && !module.restarts) {
@@ -91,13 +100,22 @@ async function runWithHome(
     try {
       await holder.open()
     } catch (error) {
+      if (isSkeinError(error, 'PASSPHRASE_WRONG') && triesLeft-- > 0) {
+        const again = settings.passphrase === null ? 'Passphrase: ' : 'That is not it. Passphrase: '
+        const passphrase = await session.askPassphrase(again)
+        if (passphrase === null || passphrase === '') throw error
+        settings = { ...settings, passphrase }
+        continue
+      }
       if (!isSkeinError(error, 'STORAGE_LOCKED')) throw error
       await waiting.once(error, signal)
       continue
     }
     try {
       const home = holder.home.seenBy(settings)
-      return await run({ module, args, options, settings, terminal, cwd, signal, home, answer })
+      return await run({
+        ...{ module, args, options, settings, terminal, cwd, signal, home, answer, kept, keep }
+      })
     } finally {
       await holder.close()
     }

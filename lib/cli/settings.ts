@@ -8,6 +8,7 @@
  *     --space       SKEIN_SPACE       "space"              the space that is meant where none is named
  *     --json        SKEIN_JSON=1      –                    data as JSON
  *     --debug       SKEIN_DEBUG=1     –                    stack traces
+ *     --passphrase-file SKEIN_PASSPHRASE                    of the device's keys; asked for on a terminal where it is needed
  *     --wait        SKEIN_WAIT        "wait"               how long to wait for a home in use; default: for ever
  *     --no-color    NO_COLOR          –                    no colours
  */
@@ -30,6 +31,8 @@ export interface Settings {
   /** How long to wait for a home that is in use. Null: for ever. */
   readonly waitMs: number | null
   readonly color: boolean
+  /** What the device's keys are sealed with; null where none was given. */
+  readonly passphrase: string | null
   /** The device's name, from `init`. */
   readonly name: string | null
   readonly person: string | null
@@ -57,6 +60,7 @@ export interface Flags {
   readonly quiet?: boolean
   readonly bootstrap?: string[]
   readonly wait?: number
+  readonly passphraseFile?: string
   readonly color?: boolean
 }
 
@@ -85,9 +89,27 @@ export function settingsOf(flags: Flags, env: Environment): Settings {
     space: env['SKEIN_SPACE'] || (configured.space ?? null),
     waitMs,
     color: flags.color !== false,
+    passphrase: passphraseFrom(flags, env),
     name: configured.name ?? null,
     person: configured.person ?? null
   }
+}
+
+/** Of a file, the first line. */
+function passphraseFrom({ passphraseFile: file }: Flags, env: Environment): string | null {
+  if (file === undefined) return env['SKEIN_PASSPHRASE'] || null
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    const message = `The passphrase cannot be read: ${String(cause)}`
+    throw new Failure(message, { exitCode: exitCodes.usage, cause })
+  }
+  const [passphrase = ''] = text.split(/\r?\n/)
+  if (passphrase === '') {
+    throw new Failure(`${file} has no passphrase in its first line`, { exitCode: exitCodes.usage })
+  }
+  return passphrase
 }
 
 function isOn(value: string | undefined): boolean {

@@ -32,6 +32,8 @@ export interface UserProcess {
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
   cwd(): string
+  /** Asks on the terminal for what is not to be seen there; null where there is none. */
+  readonly askSecret: (prompt: string) => Promise<string | null>
   /** Heeds no Ctrl-C while the work goes on. */
   readonly undisturbed: <T>(work: () => Promise<T>) => Promise<T>
 }

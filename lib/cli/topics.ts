@@ -24,6 +24,8 @@ export const topics: readonly { readonly name: string; readonly text: string }[]
   --bootstrap  SKEIN_BOOTSTRAP  "bootstrap": ["h:p"]  nodes of a private DHT
   --space      SKEIN_SPACE      "space": "Notes"      the space where none is named
   --wait       SKEIN_WAIT       "wait": "10s"         how long to wait for a home in use
+  --passphrase-file             –                     its first line opens the device's keys,
+               SKEIN_PASSPHRASE                       as this does; else it is asked for
   --json       SKEIN_JSON=1     –                     data as JSON
   --debug      SKEIN_DEBUG=1    –                     stack traces
   --no-color   NO_COLOR=1       –                     no colours

@@ -20,6 +20,17 @@ export interface DocumentChange {
   readonly length: number
 }
 
+/** What was last shown of a document. */
+export interface Shown {
+  /** Edits delivered by then. */
+  readonly edits: number
+  /** Null where it was too long to be kept. */
+  readonly text: string | null
+}
+
+/** A text that is longer is not handed to the process that goes on. */
+const maxShownChars = 200_000
+
 interface Followed {
   readonly document: Document
   readonly release: () => Promise<void>
@@ -31,6 +42,7 @@ export class Watching {
   readonly #space: Space
   readonly #names: readonly string[]
   readonly #onChange: (change: DocumentChange) => void
+  readonly #onShown: (document: string, shown: Shown) => void
   readonly #followedByName = new Map<string, Followed>()
   readonly #authorsByName = new Map<string, Set<DeviceId>>()
   readonly #new = new Set<string>()
@@ -43,22 +55,43 @@ export class Watching {
     home: Home,
     space: Space,
     names: readonly string[],
-    onChange: (change: DocumentChange) => void
+    onChange: (change: DocumentChange) => void,
+    onShown: (document: string, shown: Shown) => void
   ) {
     this.#home = home
     this.#space = space
     this.#names = names
     this.#onChange = onChange
+    this.#onShown = onShown
   }
 
-  async start(): Promise<void> {
+  /** `before`: by document, what another process had shown of it that followed them until now. */
+  async start(before: ReadonlyMap<string, Shown>): Promise<void> {
     this.#stops = [
       this.#space.on('document', ({ name }) => this.#new.add(name)),
       this.#space.on('edit', ({ name, device }) => this.#edited(name, device))
     ]
     const known = this.#space.documents()
     const names = this.#names.length > 0 ? this.#names : known.slice(0, keepTexts)
-    for (const name of names) await this.#follow(name, known.includes(name) ? null : '')
+    for (const name of names) {
+      const shown = before.get(name)
+      const isKnown = known.includes(name)
+      const isNew = before.size > 0 && shown === undefined && isKnown
+      const fresh = isKnown && !isNew ? null : ''
+      await this.#follow(name, shown === undefined ? fresh : (shown.text ?? undefined))
+      if (shown === undefined ? isNew : this.#space.editCount(name) > shown.edits) {
+        for (const device of await this.#authorsSince(name, shown?.edits ?? 0)) {
+          this.#edited(name, device)
+        }
+      }
+    }
+  }
+
+  /** Who wrote the edits of a document that were delivered after so many. */
+  async #authorsSince(document: string, edits: number): Promise<Set<DeviceId>> {
+    const devices: DeviceId[] = []
+    for await (const { device } of this.#space.history({ document })) devices.push(device)
+    return new Set(devices.slice(edits - this.#space.editCount(document)))
   }
 
   async stop(): Promise<void> {
@@ -94,6 +127,7 @@ export class Watching {
       const before = followed.text
       const now = renderAll(followed.document.doc)
       followed.text = now
+      this.#tell(document, now)
       const parts = before === null ? [] : diffWordsWithSpace(before, now)
       const added = parts.filter((part) => part.added).map(({ value }) => value)
       const removed = parts.filter((part) => part.removed).map(({ value }) => value)
@@ -109,6 +143,12 @@ export class Watching {
     const text = before === undefined ? null : (before ?? renderAll(document.doc))
     const followed = { document, release, text }
     this.#followedByName.set(name, followed)
+    if (text !== null) this.#tell(name, text)
     return followed
+  }
+
+  #tell(document: string, text: string): void {
+    const edits = this.#space.editCount(document)
+    this.#onShown(document, { edits, text: text.length > maxShownChars ? null : text })
   }
 }

@@ -8,6 +8,7 @@
  *                                                              { live: text }
  *     { data } | { end }   of standard input, when pulled      { pull }   wants more of standard input
  *     { interrupt }        Ctrl-C                              { answer: value }
+ *                                                              { keep: [key, value] }   for `kept`, if it begins anew
  *                                                              { exit: code } | { handover } | { refused: message }  last
  */
 import { createHash } from 'node:crypto'
@@ -32,7 +33,11 @@ export interface Run {
   readonly space: string | null
   readonly bootstrap: readonly string[] | null
   readonly traits: TerminalTraits
+  readonly kept: Kept
 }
+
+/** What a run that begins anew has kept before, by its own keys. */
+export type Kept = Record<string, unknown>
 
 export type ToHolder =
   | { readonly run: Run }
@@ -47,6 +52,7 @@ export type FromHolder =
   | { readonly live: string }
   | { readonly pull: true }
   | { readonly answer: unknown }
+  | { readonly keep: readonly [key: string, value: unknown] }
   | { readonly exit: number }
   | { readonly handover: true }
   | { readonly refused: string }

@@ -76,6 +76,8 @@ export interface VerifySummary {
 }
 
 export interface VerifyOptions {
+  /** What the keys of a device that nobody has open are sealed with. */
+  readonly passphrase?: string
   readonly onProgress?: (progress: VerifyProgress) => void
   readonly signal?: AbortSignal
 }

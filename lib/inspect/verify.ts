@@ -9,7 +9,7 @@ import { SkeinError } from '../errors.ts'
 import { ownerKey } from '../identity.ts'
 import { StoreImage, Unreadable } from '../log/store-image.ts'
 import type { OutboxRecord, StorageImage } from '../platform.ts'
-import { isSealed } from '../secrets-file.ts'
+import { isSealed, openSecrets } from '../secrets-file.ts'
 import { decodeSecrets, type Secrets } from '../secrets.ts'
 import { spaceIdOf } from '../trust/control.ts'
 import { Findings, type Problem, type VerifyOptions, type VerifySummary } from './problem.ts'
@@ -56,7 +56,7 @@ async function* verifyAll(
 ): AsyncGenerator<Problem, void, void> {
   const faults = await image.fileFaults()
   for (const { file, message } of faults) yield findings.damage('file', file, message)
-  const secrets = yield* readSecrets(image, findings)
+  const secrets = yield* readSecrets(image, options.passphrase, findings)
   const outboxes = new Map<string, OutboxRecord[]>()
   for (const name of await image.outboxes()) {
     const read = await image.readOutbox(name)
@@ -140,13 +140,15 @@ async function* checkOwner(
 
 async function* readSecrets(
   image: StorageImage,
+  passphrase: string | undefined,
   findings: Findings
 ): AsyncGenerator<Problem, Secrets | null, void> {
-  const bytes = await image.readSecrets()
+  let bytes = await image.readSecrets()
   if (bytes === null) {
     yield findings.damage('secrets', 'secrets', 'the file with this device’s keys is missing')
     return null
   }
+  if (isSealed(bytes) && passphrase !== undefined) bytes = openSecrets(bytes, passphrase)
   if (isSealed(bytes)) {
     const message =
       'this device’s keys are sealed with a passphrase, so what is sealed under them stays shut'

@@ -237,4 +237,28 @@ test('a mirror between two devices that are never online together, killed on the
   )
 })
 
+test('what changes while a watch takes the home over from a process that was killed is shown', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice', { env: { SKEIN_BOOTSTRAP: '127.0.0.1:9' }, program })
+  await alice.run(['init', '--name', 'laptop'])
+  await alice.run(['create', 'Notes'])
+  await alice.run(['write', 'list'], 'bread\n')
+  const holding = alice.start(['sync'])
+  await holding.says('Keeping in step')
+  await using watching = alice.start(['watch'])
+  await watching.says('Watching every document')
+  await alice.run(['append', 'list'], 'milk\n')
+  await watching.says('milk')
+  // It stands still while the home changes hands twice.
+  watching.signal('SIGSTOP')
+  await holding.interrupt('SIGKILL')
+  await alice.run(['append', 'list'], 'eggs\n')
+  await alice.run(['write', 'new'], 'tent\n')
+  watching.signal('SIGCONT')
+  await watching.says('eggs')
+  await watching.says('tent')
+  assert.match(watching.stdout, /laptop {2}list\n +\+ eggs⏎/)
+  assert.is(watching.stdout.split('milk').length, 2, 'and nothing twice')
+})
+
 test.run()

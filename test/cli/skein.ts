@@ -98,6 +98,11 @@ export class Running implements AsyncDisposable {
     })
   }
 
+  /** To a process. */
+  signal(signal: NodeJS.Signals): void {
+    this.#kill(signal)
+  }
+
   /** As Ctrl-C. */
   interrupt(signal: NodeJS.Signals = 'SIGINT'): Promise<Ended> {
     this.#kill(signal)
@@ -129,7 +134,15 @@ function startHere(args: readonly string[], options: SkeinOptions): Started {
   const stderr = new PassThrough()
   const interrupting = new AbortController()
   const env = { PATH: process.env['PATH'], NO_COLOR: '1', ...options.env }
-  const user = { stdin, stdout, stderr, env, cwd: () => options.cwd ?? tmpdir(), undisturbed }
+  const user = {
+    stdin,
+    stdout,
+    stderr,
+    env,
+    cwd: () => options.cwd ?? tmpdir(),
+    undisturbed,
+    askSecret
+  }
   const code = runProgram(args, user, interrupting.signal).then(async (exitCode) => {
     const read = [stdout, stderr].map((stream) => new Promise((done) => stream.once('end', done)))
     stdout.end()
@@ -142,6 +155,10 @@ function startHere(args: readonly string[], options: SkeinOptions): Started {
     stdin.destroy()
   }
   return { stdin, stdout, stderr, code, kill }
+}
+
+function askSecret(): Promise<null> {
+  return Promise.resolve(null)
 }
 
 function undisturbed<T>(work: () => Promise<T>): Promise<T> {

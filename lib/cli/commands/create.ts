@@ -7,13 +7,27 @@ export default defineCommand({
   setUp: (command) =>
     command
       .argument('<name>', 'what people call it; every member sees it')
-      .addHelpText('after', examples(['skein create Notes', 'makes a space and prints its id'])),
-  async run({ home, out }, [name]) {
-    const space = await home.skein.createSpace({ name })
+      .option('--recovery', 'with a key, to be printed and put away, that takes the space back')
+      .addHelpText(
+        'after',
+        examples(
+          ['skein create Notes', 'makes a space and prints its id'],
+          ['skein create Notes --recovery', 'and a recovery key, which is on no device']
+        )
+      ),
+  async run({ home, out }, [name], { recovery = false }) {
+    const space = await home.skein.createSpace({ name, recovery })
     const { style } = out
-    out.emit({ id: space.id, name: space.name, role: space.role }, () => {
-      const made = `Made the space ${style.bold(space.name)} ${style.dim(shortId(space.id))}`
-      return `${made}\nNext: ${style.bold('skein invite')} lets another device in.`
+    const key = space.recoveryKey
+    const made = { id: space.id, name: space.name, role: space.role }
+    out.emit(key === null ? made : { ...made, recoveryKey: key }, () => {
+      const line = `Made the space ${style.bold(space.name)} ${style.dim(shortId(space.id))}`
+      return `${line}\nNext: ${style.bold('skein invite')} lets another device in.`
     })
+    if (key === null) return
+    out.print(key)
+    out.note(
+      'That is its recovery key, shown this once: print it, and keep it off this device. Whoever has it is above every owner: `skein recover` takes the space back with it.'
+    )
   }
 })

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { defineLocalCommand, Failure } from '../command.ts'
+import { defineLocalCommand, exitCodes, Failure } from '../command.ts'
 import { examples } from '../help.ts'
 import { deviceFolder, type Configuration } from '../settings.ts'
 
@@ -18,6 +18,10 @@ export default defineLocalCommand({
         '-p, --person <name>',
         'whose it is; the same on all devices of one person (default: you)'
       )
+      .option(
+        '--passphrase',
+        'seal the keys on this disk with a passphrase, which every start needs'
+      )
       .addHelpText(
         'after',
         examples(
@@ -29,7 +33,7 @@ export default defineLocalCommand({
           ]
         )
       ),
-  async run({ settings, out, call }, _, options) {
+  async run({ settings, out, call, askPassphrase }, _, options) {
     const { home, bootstrap } = settings
     const device = deviceFolder(home)
     if (existsSync(device)) {
@@ -37,6 +41,8 @@ export default defineLocalCommand({
         advice: 'Use it as it is, or make another one with --home FOLDER.'
       })
     }
+    if (options.passphrase === true && settings.passphrase === null)
+      await newPassphrase(askPassphrase)
     const name = options.name ?? settings.name ?? (hostname() || 'device')
     const configuration: Configuration = {
       name,
@@ -56,6 +62,18 @@ export default defineLocalCommand({
     })
   }
 })
+
+/** Fails where there is no terminal to ask on, and where both are not the same. */
+async function newPassphrase(ask: (prompt: string) => Promise<string | null>): Promise<void> {
+  const usage = { exitCode: exitCodes.usage }
+  const once = await ask('A passphrase for this device: ')
+  if (once === null) {
+    const advice = 'Give it in SKEIN_PASSPHRASE, or by --passphrase-file.'
+    throw new Failure('There is no terminal to ask for the passphrase on', { ...usage, advice })
+  }
+  if (once === '') throw new Failure('A passphrase is not empty', usage)
+  if ((await ask('Once more: ')) !== once) throw new Failure('Those are two passphrases', usage)
+}
 
 function personHere(): string | undefined {
   try {

@@ -3,10 +3,11 @@ import { defineCommand } from '../command.ts'
 import { VerifyPrinter } from '../verify-text.ts'
 
 export default defineCommand({
-  setUp: (command) => command,
-  async run({ home, out, signal }) {
+  setUp: (command) => command.option('--space <id>'),
+  async run({ home, out, signal }, _, { space: only }) {
     const printer = new VerifyPrinter(out)
-    for (const space of home.skein.spaces()) {
+    const spaces = home.skein.spaces().filter(({ id }) => only === undefined || id === only)
+    for (const space of spaces) {
       await printer.take(space.verify({ signal, onProgress: printer.onProgress }))
     }
     return printer.end()

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { defineCommand } from '../command.ts'
 import { examples, spaceHelp } from '../help.ts'
 import { timeOfDay } from '../words.ts'
-import { Watching, type DocumentChange } from '../watching.ts'
+import { Watching, type DocumentChange, type Shown } from '../watching.ts'
 import type { Output } from '../output.ts'
 
 export default defineCommand({
@@ -19,9 +19,10 @@ export default defineCommand({
           ['skein watch ideas --json | jq .added', 'for a program']
         )
       ),
-  async run({ home, out, signal }, [names], options) {
+  async run({ home, out, signal, kept, keep }, [names], options) {
     const space = home.space(options.space)
-    const watching = new Watching(home, space, names, (change) => {
+    const before = new Map(Object.entries(kept as Record<string, Shown>))
+    const onChange = (change: DocumentChange): void => {
       const members = space.members()
       const authors = change.by.map((device) => ({
         device,
@@ -36,8 +37,9 @@ export default defineCommand({
           atMs
         )
       )
-    })
-    await watching.start()
+    }
+    const watching = new Watching(home, space, names, onChange, keep)
+    await watching.start(before)
     try {
       await home.online()
       const what = names.length === 0 ? 'every document' : names.join(', ')
