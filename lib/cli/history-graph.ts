@@ -13,6 +13,7 @@ import {
   timeOf,
   whatOf,
   type AuthorColors,
+  type NameOf,
   type Segment
 } from './history-text.ts'
 import type { Style } from './output.ts'
@@ -22,12 +23,14 @@ const widestAddress = 22
 export class HistoryGraph {
   readonly #style: Style
   readonly #colors: AuthorColors
+  readonly #nameOf: NameOf
   readonly #columns: number
   readonly #laneByDevice = new Map<string, number>()
   /** Entries that go into one line. */
   #run: HistoryEntry[] = []
 
-  constructor(style: Style, colors: AuthorColors, columns: number) {
+  constructor(style: Style, colors: AuthorColors, columns: number, nameOf: NameOf) {
+    this.#nameOf = nameOf
     this.#style = style
     this.#colors = colors
     this.#columns = columns
@@ -70,7 +73,7 @@ export class HistoryGraph {
     const segments: Segment[] = [
       { text: `${timeOf(first.timeMs)} `, paint: this.#style.dim },
       { text: `${address.padEnd(widestAddress)} `, paint },
-      ...whatOf(run, this.#style)
+      ...whatOf(run, this.#style, this.#nameOf)
     ]
     const width = this.#laneByDevice.size * 2
     return `${lanes} ${fitted(segments, this.#columns - width - 1)}`

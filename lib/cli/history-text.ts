@@ -12,6 +12,9 @@ export interface Segment {
   readonly paint?: Paint
 }
 
+/** How people know a document. */
+export type NameOf = (document: string) => string
+
 /** Colours that tell authors apart, in the order in which these appear. */
 export class AuthorColors {
   readonly #paints: readonly Paint[]
@@ -33,7 +36,7 @@ export class AuthorColors {
 }
 
 /** What an entry, or several in a row of one author and one document, did. */
-export function whatOf(entries: readonly HistoryEntry[], style: Style): Segment[] {
+export function whatOf(entries: readonly HistoryEntry[], style: Style, nameOf: NameOf): Segment[] {
   const [first] = entries
   if (first === undefined) return []
   const segments: Segment[] = []
@@ -44,7 +47,7 @@ export function whatOf(entries: readonly HistoryEntry[], style: Style): Segment[
   if (first.control !== null) return [...segments, { text: first.control.text }]
   if (first.event !== null) return [...segments, ...eventSegments(entries, style)]
   if (first.edit === null) return [...segments, { text: first.kind ?? 'unreadable' }]
-  return [...segments, ...editSegments(entries, style)]
+  return [...segments, ...editSegments(entries, style, nameOf)]
 }
 
 /** As much of the segments as fits. */
@@ -90,10 +93,13 @@ export function addressesOf(entries: readonly HistoryEntry[]): string {
   return first === last ? first.address : `${first.address}…${last.from}`
 }
 
-function editSegments(entries: readonly HistoryEntry[], style: Style): Segment[] {
+function editSegments(entries: readonly HistoryEntry[], style: Style, nameOf: NameOf): Segment[] {
   const { document } = entries[0]!
   const segments: Segment[] = [
-    { text: document?.name ?? `document ${document?.id ?? ''}`, paint: style.bold },
+    {
+      text: document?.name == null ? `document ${document?.id ?? ''}` : nameOf(document.name),
+      paint: style.bold
+    },
     { text: ' ' }
   ]
   const edits = entries.flatMap(({ edit }) => edit ?? [])

@@ -41,7 +41,7 @@ export class Watching {
   readonly #home: Home
   readonly #space: Space
   readonly #names: readonly string[]
-  readonly #onChange: (change: DocumentChange) => void
+  readonly #onChange: (change: DocumentChange) => Promise<void>
   readonly #onShown: (document: string, shown: Shown) => void
   readonly #followedByName = new Map<string, Followed>()
   readonly #authorsByName = new Map<string, Set<DeviceId>>()
@@ -55,7 +55,7 @@ export class Watching {
     home: Home,
     space: Space,
     names: readonly string[],
-    onChange: (change: DocumentChange) => void,
+    onChange: (change: DocumentChange) => Promise<void>,
     onShown: (document: string, shown: Shown) => void
   ) {
     this.#home = home
@@ -133,7 +133,14 @@ export class Watching {
       const removed = parts.filter((part) => part.removed).map(({ value }) => value)
       if (before !== null && added.length + removed.length === 0) continue
       const isCompared = before !== null
-      this.#onChange({ document, by: [...authors], added, removed, isCompared, length: now.length })
+      await this.#onChange({
+        document,
+        by: [...authors],
+        added,
+        removed,
+        isCompared,
+        length: now.length
+      })
     }
   }
 

@@ -1,5 +1,5 @@
 // `skein folder` from the outside: two homes, each with a folder, over a private DHT.
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -62,6 +62,40 @@ test('once, with nobody there, takes in what there is and says that it reached n
   await alice.run(['create', 'Notes'])
   assert.is((await alice.end(['folder', notes, '--once', '--offline'])).code, 0)
   assert.is((await alice.end(['folder', notes, '--once', '--timeout', '1s'])).code, 3)
+})
+
+test('a file of a folder is a document by its path, for every command', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice')
+  const notes = join(folder.path, 'notes')
+  await mkdir(join(notes, 'sub'), { recursive: true })
+  await writeFile(join(notes, 'sub', 'packing.md'), 'tent\n')
+  await writeFile(join(notes, 'gone.md'), 'no more\n')
+  await alice.run(['init', '--name', 'laptop'])
+  await alice.run(['create', 'Notes'])
+  await alice.run(['folder', notes, '--once', '--offline'])
+  await rm(join(notes, 'gone.md'))
+  await alice.run(['folder', notes, '--once', '--offline'])
+  await alice.run(['write', 'todo'], 'milk')
+
+  const shown = (await alice.run(['documents'])).split('\n')
+  assert.ok(shown.includes('sub/packing.md') && shown.includes('todo'))
+  assert.not.ok(shown.includes('gone.md'))
+  const listed = await alice.json<{ name: string; path: string | null }[]>(['documents'])
+  assert.match(listed.find(({ path }) => path === 'sub/packing.md')!.name, /^folder\/[0-9a-f]{18}$/)
+  assert.is(await alice.run(['cat', 'sub/packing.md']), 'tent\n')
+  await alice.run(['append', 'sub/packing.md'], 'socks\n')
+  await alice.run(['edit', 'sub/packing.md', '--editor', 'sed -i s/tent/tarp/'])
+  assert.match(await alice.run(['log', 'sub/packing.md']), /sub\/packing\.md {2}\+6 “socks⏎”/)
+  assert.match(await alice.run(['log', '--graph']), 'sub/packing.md')
+  await using watching = alice.start(['watch', 'sub/packing.md'])
+  await watching.says('Watching sub/packing.md')
+  await alice.run(['append', 'sub/packing.md'], 'lamp\n')
+  await watching.says(/laptop {2}sub\/packing\.md\n +\+ lamp⏎/)
+  await watching.interrupt()
+  await alice.run(['folder', notes, '--once', '--offline'])
+  assert.is(await readFile(join(notes, 'sub', 'packing.md'), 'utf8'), 'tarp\nsocks\nlamp\n')
+  assert.match(await alice.run(['complete', '--', 'cat', '']), 'sub/packing.md')
 })
 
 test.run()

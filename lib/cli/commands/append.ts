@@ -1,5 +1,6 @@
 /** `skein append`: adds standard input at the end of a document. */
 import { defineCommand } from '../command.ts'
+import { documentMeant } from '../document-names.ts'
 import { examples, spaceHelp } from '../help.ts'
 import { readText } from '../input.ts'
 import { rootHelp, textOf } from '../text.ts'
@@ -21,7 +22,7 @@ export default defineCommand({
   async run({ home, out, input }, [name], options) {
     const space = home.space(options.space)
     const added = await readText(input)
-    const { document, release } = await home.document(space, name)
+    const { document, release } = await home.document(space, await documentMeant(home, space, name))
     try {
       const text = textOf(document.doc, options.root)
       // What is appended begins a line of its own.

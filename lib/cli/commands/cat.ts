@@ -1,5 +1,6 @@
 /** `skein cat`: prints a document. */
 import { defineCommand, exitCodes, Failure } from '../command.ts'
+import { documentMeant } from '../document-names.ts'
 import { examples, spaceHelp } from '../help.ts'
 import { render, rootHelp } from '../text.ts'
 
@@ -15,13 +16,14 @@ export default defineCommand({
       ),
   async run({ home, out }, [name], options) {
     const space = home.space(options.space)
-    if (!space.documents().includes(name)) {
+    const meant = await documentMeant(home, space, name)
+    if (!space.documents().includes(meant)) {
       throw new Failure(`No document "${name}" in ${space.name}`, {
         exitCode: exitCodes.unknown,
         advice: '`skein documents` lists them; `skein write` makes one.'
       })
     }
-    const { document, release } = await home.document(space, name)
+    const { document, release } = await home.document(space, meant)
     try {
       const text = render(document.doc, options.root)
       if (out.isJson) out.emit({ document: name, text }, () => text)

@@ -1,9 +1,10 @@
 /** `skein log`: what happened in a space, entry by entry. */
 import type { HistoryEntry, Space } from 'skein'
 import { defineCommand, exitCodes, Failure } from '../command.ts'
+import { DocumentNames } from '../document-names.ts'
 import { examples, spaceHelp } from '../help.ts'
 import { HistoryGraph } from '../history-graph.ts'
-import { AuthorColors, dayOf, fitted, timeOf, whatOf } from '../history-text.ts'
+import { AuthorColors, dayOf, fitted, timeOf, whatOf, type NameOf } from '../history-text.ts'
 import type { Output } from '../output.ts'
 import { count } from '../words.ts'
 
@@ -29,10 +30,12 @@ export default defineCommand({
           ['skein show alice:content:12', 'one of them in full']
         )
       ),
-  async run({ home, out, signal }, [document], options) {
+  async run({ home, out, signal }, [named], options) {
     const space = home.space(options.space)
+    const names = await DocumentNames.of(home, space)
+    const document = named === undefined ? undefined : names.documentOf(named)
     if (document !== undefined && !space.documents().includes(document)) {
-      throw new Failure(`No document "${document}" in ${space.name}`, {
+      throw new Failure(`No document "${named}" in ${space.name}`, {
         exitCode: exitCodes.unknown,
         advice: '`skein documents` lists them.'
       })
@@ -43,7 +46,8 @@ export default defineCommand({
       ...(document === undefined ? {} : { document }),
       ...(author === undefined ? {} : { author })
     })
-    const print = options.graph === true ? graphPrinter(out) : linePrinter(out)
+    const nameOf = (document: string): string => names.nameOf(document)
+    const print = options.graph === true ? graphPrinter(out, nameOf) : linePrinter(out, nameOf)
     if (options.last === undefined) {
       for await (const entry of entries) print(entry)
     } else {
@@ -61,7 +65,7 @@ export default defineCommand({
 /** Prints an entry, and at null what is left. */
 type Printer = (entry: HistoryEntry | null) => void
 
-function linePrinter(out: Output): Printer {
+function linePrinter(out: Output, nameOf: NameOf): Printer {
   const colors = new AuthorColors(out.style)
   const sayDay = dayPrinter(out)
   return (entry) => {
@@ -72,16 +76,16 @@ function linePrinter(out: Output): Printer {
       const segments = [
         { text: `${timeOf(entry.timeMs)}  `, paint: style.dim },
         { text: `${entry.address.padEnd(addressColumns)}  `, paint: colors.of(entry.device) },
-        ...whatOf([entry], style)
+        ...whatOf([entry], style, nameOf)
       ]
       return fitted(segments, out.isTerminal ? out.columns : Number.POSITIVE_INFINITY)
     })
   }
 }
 
-function graphPrinter(out: Output): Printer {
+function graphPrinter(out: Output, nameOf: NameOf): Printer {
   const columns = out.isTerminal ? out.columns : Number.POSITIVE_INFINITY
-  const graph = new HistoryGraph(out.style, new AuthorColors(out.style), columns)
+  const graph = new HistoryGraph(out.style, new AuthorColors(out.style), columns, nameOf)
   return (entry) => {
     if (entry !== null && out.isJson) {
       out.emit(entry, () => '')

@@ -1,5 +1,6 @@
 /** Answers the names of spaces and documents, for completion. */
 import { defineCommand } from '../command.ts'
+import { DocumentNames } from '../document-names.ts'
 
 export interface NamesAnswer {
   readonly spaces: readonly { readonly name: string; readonly documents: readonly string[] }[]
@@ -7,13 +8,13 @@ export interface NamesAnswer {
 
 export default defineCommand({
   setUp: (command) => command,
-  run({ home, out }) {
-    const answer: NamesAnswer = {
-      spaces: home.skein
-        .spaces()
-        .map((space) => ({ name: space.name, documents: space.documents().sort() }))
+  async run({ home, out }) {
+    const spaces: NamesAnswer['spaces'][number][] = []
+    for (const space of home.skein.spaces()) {
+      const names = await DocumentNames.of(home, space)
+      const documents = space.documents().map((name) => names.nameOf(name))
+      spaces.push({ name: space.name, documents: documents.sort() })
     }
-    out.answer(answer)
-    return Promise.resolve()
+    out.answer({ spaces })
   }
 })

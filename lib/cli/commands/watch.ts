@@ -1,6 +1,8 @@
 /** `skein watch`: prints changes as they come, with who made them. */
 import { once } from 'node:events'
 import { defineCommand } from '../command.ts'
+import { DocumentNames } from '../document-names.ts'
+import { SharedTree } from '../folder/shared-tree.ts'
 import { examples, spaceHelp } from '../help.ts'
 import { timeOfDay } from '../words.ts'
 import { Watching, type DocumentChange, type Shown } from '../watching.ts'
@@ -22,23 +24,30 @@ export default defineCommand({
   async run({ home, out, signal, kept, keep }, [names], options) {
     const space = home.space(options.space)
     const before = new Map(Object.entries(kept as Record<string, Shown>))
-    const onChange = (change: DocumentChange): void => {
+    let documentNames = await DocumentNames.of(home, space)
+    const onChange = async (change: DocumentChange): Promise<void> => {
+      const { document } = change
+      // A file of a folder that is new, or was renamed.
+      if (SharedTree.fileOf(document) !== null) documentNames = await DocumentNames.of(home, space)
+      const named = { ...change, name: documentNames.nameOf(document) }
+
       const members = space.members()
       const authors = change.by.map((device) => ({
         device,
         name: members.find((member) => member.device === device)?.name ?? device.slice(0, 8)
       }))
       const atMs = Date.now()
-      out.emit({ ...change, by: authors, atMs }, () =>
+      out.emit({ ...named, by: authors, atMs }, () =>
         shown(
           out,
-          change,
+          named,
           authors.map(({ name }) => name),
           atMs
         )
       )
     }
-    const watching = new Watching(home, space, names, onChange, keep)
+    const meant = names.map((name) => documentNames.documentOf(name))
+    const watching = new Watching(home, space, meant, onChange, keep)
     await watching.start(before)
     try {
       await home.online()
@@ -53,12 +62,12 @@ export default defineCommand({
 
 function shown(
   out: Output,
-  { document, added, removed, isCompared, length }: DocumentChange,
+  { name, added, removed, isCompared, length }: DocumentChange & { readonly name: string },
   authors: readonly string[],
   atMs: number
 ): string {
   const { style } = out
-  const head = `${style.dim(timeOfDay(atMs))}  ${style.bold(authors.join(', '))}  ${style.cyan(document)}`
+  const head = `${style.dim(timeOfDay(atMs))}  ${style.bold(authors.join(', '))}  ${style.cyan(name)}`
   if (!isCompared) return `${head}  ${style.dim(`now ${length.toLocaleString('en')} characters`)}`
   const room = Math.max(20, out.columns - 14)
   const lines = [

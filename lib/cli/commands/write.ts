@@ -1,6 +1,7 @@
 /** `skein write`: replaces a document by standard input, changing only what differs. */
 import { defineCommand } from '../command.ts'
 import { changeText } from '../edits.ts'
+import { documentMeant } from '../document-names.ts'
 import { examples, spaceHelp } from '../help.ts'
 import { readText } from '../input.ts'
 import { rootHelp, textOf } from '../text.ts'
@@ -23,7 +24,7 @@ export default defineCommand({
   async run({ home, out, input }, [name], options) {
     const space = home.space(options.space)
     const text = await readText(input)
-    const { document, release } = await home.document(space, name)
+    const { document, release } = await home.document(space, await documentMeant(home, space, name))
     try {
       const changed = changeText(textOf(document.doc, options.root), text)
       await document.saved()
