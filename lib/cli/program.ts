@@ -1,17 +1,17 @@
 /** The `skein` program: what may be typed, its help, and how what was typed comes to a command. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import type { Command as TypedCommand } from '@commander-js/extra-typings'
 import { exitCodes, Told } from './exit.ts'
 import { commands, groups, loadCommand } from './commands.ts'
 import { report } from './failure.ts'
+import { globalOptions } from './flags.ts'
 import { Output } from './output.ts'
 import { runCommand } from './session.ts'
 import { settingsOf, type Flags, type Settings } from './settings.ts'
 import { OwnTerminal, type UserProcess } from './terminal.ts'
 import { topics } from './topics.ts'
-import { addresses, duration } from './words.ts'
 
 const description =
   'Keeps documents in step between your devices, peer to peer: no server, no account.\nWhat one device writes, every device of the space gets, whenever two of them meet.'
@@ -129,23 +129,6 @@ function makeProgram(
     setUp(command as unknown as TypedCommand)
   })
   return program
-}
-
-function globalOptions(): Option[] {
-  return [
-    new Option('--home <folder>', 'folder with the device (or SKEIN_HOME)'),
-    new Option('--bootstrap <host:port>', 'nodes of a private DHT (or SKEIN_BOOTSTRAP)').argParser(
-      (text, before: string[] | undefined) => addresses(text, before)
-    ),
-    new Option('--json', 'print data as JSON, one value a line'),
-    new Option('-q, --quiet', 'no notes and no progress'),
-    new Option('--passphrase-file <file>', "of the device's keys (or SKEIN_PASSPHRASE)"),
-    new Option('--wait <time>', 'at most so long for a home in use, as 10s').argParser((text) =>
-      duration(text)
-    ),
-    new Option('--no-color', 'no colours (or NO_COLOR)'),
-    new Option('--debug', 'show where an error came from')
-  ]
 }
 
 function packageVersion(): string {

@@ -2,7 +2,8 @@
 // DHT, each command a process of its own.
 //
 // CLI_INSTALL=npm installs it by `npm install`, which fetches what is not in npm's cache and takes half a minute.
-import { execFile } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { deadline } from '../events.ts'
 import { Folder, Running, type UserHome } from './skein.ts'
 
 const test = suite('skein, installed')
@@ -260,5 +262,75 @@ test('what changes while a watch takes the home over from a process that was kil
   assert.match(watching.stdout, /laptop {2}list\n +\+ eggs⏎/)
   assert.is(watching.stdout.split('milk').length, 2, 'and nothing twice')
 })
+
+/** What is typed in each, as a user has it; a Tab completes what is there so far. */
+const shells = {
+  bash: { start: 'bash --norc -i', before: 'source <(skein completion bash)' },
+  zsh: {
+    start: 'zsh -f -i',
+    before: 'autoload -Uz compinit && compinit -u -D; source <(skein completion zsh)'
+  },
+  fish: { start: 'fish --no-config -i', before: 'skein completion fish | source' }
+} as const
+
+for (const [shell, { start, before }] of Object.entries(shells)) {
+  const isThere = process.platform === 'linux' && spawnSync(shell, ['--version']).status === 0
+  const title = `${shell} completes commands, options and documents`
+  if (!isThere) test.skip(`${title}: no ${shell} on this machine`)
+  else test(title, () => completes(start, before))
+}
+
+async function completes(start: string, before: string): Promise<void> {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice', { env: { SKEIN_BOOTSTRAP: '127.0.0.1:9' }, program })
+  await alice.run(['init', '--name', 'laptop'])
+  await alice.run(['create', 'Notes'])
+  await alice.run(['write', 'packing-list'], 'tent\n')
+  const shell = spawn('script', ['-qec', start, '/dev/null'], {
+    cwd: folder.path,
+    env: {
+      ...process.env,
+      HOME: folder.path,
+      XDG_CONFIG_HOME: folder.path,
+      XDG_DATA_HOME: folder.path,
+      PATH: `${dirname(program[0]!)}:${process.env['PATH']}`,
+      SKEIN_HOME: alice.path,
+      TERM: 'dumb'
+    }
+  })
+  let shown = ''
+  let look = (): void => {}
+  shell.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text
+    look()
+  })
+  const says = async (text: RegExp): Promise<void> => {
+    const said = new Promise<void>((resolve) => {
+      look = () => text.test(shown) && resolve()
+      look()
+    })
+    await deadline(said, 30_000, `${String(text)} in ${JSON.stringify(shown)}`)
+    shown = ''
+  }
+  try {
+    shell.stdin.write(`${before}; echo rea''dy\r`)
+    await says(/ready/)
+    // The end of each word comes from the Tab alone.
+    shell.stdin.write('skein cat pack\t')
+    await says(/ing-list/)
+    shell.stdin.write('\r')
+    await says(/tent/)
+    shell.stdin.write('skein docum\t')
+    await says(/ents/)
+    shell.stdin.write('--js\t')
+    await says(/on/)
+    shell.stdin.write('\r')
+    await says(/"name":"packing-list"/)
+    shell.stdin.write('exit\r')
+    await deadline(once(shell, 'close'), 30_000, 'the end of the shell')
+  } finally {
+    shell.kill('SIGKILL')
+  }
+}
 
 test.run()

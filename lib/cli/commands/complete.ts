@@ -4,6 +4,7 @@ import { RootCommand, type ArgumentHandler, type Complete, type OptionHandler } 
 import { Command } from 'commander'
 import type { Command as TypedCommand } from '@commander-js/extra-typings'
 import { defineLocalCommand } from '../command.ts'
+import { globalOptions } from '../flags.ts'
 import { printed } from '../printed.ts'
 import { deviceFolder } from '../settings.ts'
 import type { NamesAnswer } from './names.ts'
@@ -36,7 +37,8 @@ export default defineLocalCommand({
           argument.variadic
         )
       }
-      for (const { long, short, description, argChoices, required, optional } of command.options) {
+      const options = [...command.options, ...globalOptions()]
+      for (const { long, short, description, argChoices, required, optional } of options) {
         if (long == null) continue
         const alias = short?.slice(1)
         const name = long.slice(2)
