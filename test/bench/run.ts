@@ -1,6 +1,6 @@
 /**
  * The benchmarks: `npm run bench`, with `-- --quick` at a small size, with a word or more only those of that name
- * (apply, ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, browser). Each runs in a process of its own.
+ * (apply, ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, command, browser). Each runs in a process of its own.
  * Read the ratios: contenders take turns within one run, since the machine is never as quiet as one would like.
  */
 import { fork } from 'node:child_process'
@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { applying } from './apply.ts'
 import { browser } from './browser.ts'
 import { coldSync } from './cold-sync.ts'
+import { command } from './command.ts'
 import { concurrent, friendsforever } from './concurrent.ts'
 import { delayedLink } from './delayed-link.ts'
 import { paper } from './history.ts'
@@ -207,6 +208,21 @@ const benchmarks: Record<string, () => Promise<Row[]>> = {
       ...rows('ten documents', await small(isQuick ? 300 : 10_000))
     ]
   },
+  async command() {
+    const r = await command(isQuick ? 200 : 10_000, rounds)
+    return [
+      ['skein status, from start to end', ms(r.statusMs), '', '', '< 400 ms'],
+      [`  of ${r.documents} documents`, ms(r.fullStatusMs), '', '', ''],
+      [
+        `first sync of ${r.documents} documents: progress shown after`,
+        ms(r.firstProgressMs),
+        '',
+        '',
+        '< 1 s'
+      ],
+      [`  in step after, at most ${mb(r.peakBytes)} resident`, ms(r.syncMs), '', '', '≤ 300 MB']
+    ]
+  },
   async browser() {
     const options = isQuick
       ? { rounds: 1, appends: 30, longEdits: 500 }
@@ -295,6 +311,10 @@ function ms(value: number): string {
 
 function kb(bytes: number): string {
   return `${(bytes / 1_000).toFixed(1)} kB`
+}
+
+function mb(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`
 }
 
 function times(ratio: number): string {
