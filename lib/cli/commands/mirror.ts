@@ -53,7 +53,7 @@ ${examples(
       out.print(renderUnicodeCompact(own, { border: 2 }))
     }
     out.note(
-      "A mirror, at this address. For each space to be kept, on a device of its: skein mirror 'ADDRESS'"
+      "It keeps the spaces of those who have this address. On a device in a space: skein mirror 'ADDRESS'"
     )
     return keepInStep(context, home.skein.spaces(), true, null)
   }
