@@ -64,6 +64,8 @@ export type ErrorCode =
   | 'LOG_FORKED'
   /** This device's log lacks entries that it is known to have had; they come back from a peer. */
   | 'LOG_BEHIND'
+  /** A peer broke the protocol too often, and is kept out for a while. */
+  | 'PEER_BANNED'
   /** A transport could not do what was asked. */
   | 'TRANSPORT_FAILED'
 

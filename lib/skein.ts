@@ -24,6 +24,7 @@ import type { CreateSpaceOptions, SkeinEvents, SkeinOptions } from './skein-opti
 import { Space, type SpaceContext } from './space.ts'
 import { PeerConnection } from './sync/connection.ts'
 import { introducible } from './sync/introducer.ts'
+import { Standing } from './sync/standing.ts'
 import { Topics } from './topics.ts'
 import { encodeGenesis, spaceIdOf } from './trust/control.ts'
 import { formatRecoveryKey, parseInvite, parseRecoveryKey } from './trust/invite.ts'
@@ -42,6 +43,7 @@ export class Skein extends Emitter<SkeinEvents> {
   readonly #lifecycle: Lifecycle
   readonly #spacesById = new Map<string, Space>()
   readonly #connections: Connections
+  readonly #standing: Standing
   readonly #topics: Topics
   readonly #joining: Joining
   readonly #mirroring: Mirroring
@@ -67,6 +69,7 @@ export class Skein extends Emitter<SkeinEvents> {
     this.#options = options
     this.#platform = options.platform ?? defaultPlatform
     const { clock } = this.#platform
+    this.#standing = new Standing(clock)
     this.#connections = new Connections({
       clock,
       isWelcome: (device) => this.#isWelcome(device),
@@ -333,7 +336,9 @@ export class Skein extends Emitter<SkeinEvents> {
       transport.on('connection', ({ stream }) => {
         const onError = (device: DeviceId, error: SkeinError): void =>
           this.emit('peer-error', { device, error })
-        this.#connections.add(new PeerConnection(stream, transport.name, onError))
+        const { clock } = this.#platform
+        const options = { clock, standing: this.#standing, onError }
+        this.#connections.add(new PeerConnection(stream, transport.name, options))
       })
       await transport.open(this.#device.keys)
     }
@@ -441,7 +446,8 @@ export class Skein extends Emitter<SkeinEvents> {
 
   #isWelcome(device: DeviceId): boolean {
     const takesWrites = this.#store.takesWrites && this.#reopening === null
-    return device !== this.id && !this.#lifecycle.isClosing && takesWrites
+    const isBanned = this.#standing.bannedUntil(device) !== null
+    return device !== this.id && !isBanned && !this.#lifecycle.isClosing && takesWrites
   }
 
   #connected(connection: PeerConnection): void {

@@ -95,6 +95,9 @@ const helpByCode: Record<ErrorCode, Help> = {
     advice: 'What was typed is still where it was typed. Make the change in smaller pieces.'
   },
   ENTRY_TOO_LARGE: { advice: 'One edit may have 16 MiB. Split the text into several documents.' },
+  PEER_BANNED: {
+    advice: 'That device, or what it runs, does not keep to the protocol: look there.'
+  },
   TRANSPORT_FAILED: { advice: '`skein doctor` says what of the network works from here.' },
   TIMEOUT: { exitCode: exitCodes.incomplete, advice: 'Try again with a longer time.' },
   ABORTED: { exitCode: exitCodes.interrupted, advice: '' }

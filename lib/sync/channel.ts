@@ -81,6 +81,7 @@ export class Channel {
 
   /** A peer's bytes never throw into the app: what breaks the protocol ends the connection. */
   #receive(handle: (bytes: Uint8Array) => void, bytes: Uint8Array): void {
+    if (!this.#connection.meter(bytes.length)) return
     try {
       if (bytes.length > this.#options.maxMessageBytes) {
         throw new SkeinError('BAD_ENCODING', `A message of ${bytes.length} bytes`)

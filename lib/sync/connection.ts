@@ -3,11 +3,19 @@ import Protomux from 'protomux'
 import { toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
 import type { SecureStream } from '../transport.ts'
+import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
+import { Meter, type Standing } from './standing.ts'
 
 // Someone who disappears without a word is noticed within 30 s: no stream stays silent for longer than 5 s.
 const keepAliveMs = 5_000
 const silenceMs = 20_000
+
+export interface PeerConnectionOptions {
+  readonly clock: Clock
+  readonly standing: Standing
+  readonly onError: (device: DeviceId, error: SkeinError) => void
+}
 
 export class PeerConnection {
   readonly device: DeviceId
@@ -16,17 +24,15 @@ export class PeerConnection {
   readonly mux: Protomux
   /** Channels of spaces, or for pairing, that both sides have opened. */
   openChannels = 0
-  readonly #onError: (device: DeviceId, error: SkeinError) => void
+  readonly #options: PeerConnectionOptions
+  readonly #meter: Meter
 
-  constructor(
-    stream: SecureStream,
-    transport: string,
-    onError: (device: DeviceId, error: SkeinError) => void
-  ) {
+  constructor(stream: SecureStream, transport: string, options: PeerConnectionOptions) {
     this.stream = stream
     this.transport = transport
     this.device = toHex(stream.remotePublicKey)
-    this.#onError = onError
+    this.#options = options
+    this.#meter = new Meter(options.clock)
     stream.on('error', () => {}) // A lost connection is told by 'close', and dialled again by its transport.
     this.mux = Protomux.from(stream)
     // A muxer made first keeps hypercore from setting these itself.
@@ -44,7 +50,23 @@ export class PeerConnection {
       cause instanceof SkeinError
         ? cause
         : new SkeinError('BAD_ENCODING', 'A peer sent what it must not send', { cause })
-    this.#onError(this.device, error)
+    this.#end(error, false)
+  }
+
+  /** A message came, on a channel of ours. False, and the end of the connection, where that is more than anyone may send. */
+  meter(bytes: number): boolean {
+    if (this.isClosed) return false
+    if (this.#meter.take(bytes)) return true
+    this.#end(new SkeinError('BAD_ENCODING', 'A peer sent too much at a time'), true)
+    return false
+  }
+
+  #end(error: SkeinError, isFlood: boolean): void {
+    if (this.isClosed) return
+    const { onError, standing } = this.#options
+    onError(this.device, error)
+    const banned = standing.fault(this.device, isFlood)
+    if (banned !== null) onError(this.device, banned)
     this.stream.destroy()
   }
 
