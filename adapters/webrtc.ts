@@ -6,7 +6,7 @@
  * of the space and is not its topic. What is said in the room is sealed. A STUN server sees addresses; a TURN server
  * passes encrypted bytes on.
  */
-import { WebSocket } from 'ws'
+import { RtcChild } from '#webrtc-child'
 import {
   Emitter,
   MeetingPoint,
@@ -15,14 +15,14 @@ import {
   type Connection,
   type DeviceKeys,
   type Introduction,
-  type MessageStream,
+  MessageStream,
+  type MessageMedium,
   type Rendezvous,
   type Transport
 } from '../lib/index.ts'
-import { callByHand, answerByHand, unansweredMs } from './webrtc/by-hand.ts'
-import { Room } from './webrtc/room.ts'
-import { engineOr, type IceServer, type RtcEngine } from './webrtc/rtc.ts'
-import { SealedSignalling, type SealedRoom } from './webrtc/signalling.ts'
+import { unansweredMs } from './webrtc/by-hand.ts'
+import { Rooms, type Introducing } from './webrtc/rooms.ts'
+import { engineOr, type IceServer } from './webrtc/rtc.ts'
 
 export type { IceServer, Introduction as Call }
 
@@ -33,8 +33,12 @@ export interface WebRtcOptions {
    * STUN and TURN servers. Default: none, which connects devices in one network, or with addresses that all can reach.
    */
   readonly iceServers?: readonly IceServer[]
-  /** In Node: the engine, `@roamhq/wrtc` or `node-datachannel/polyfill`. Default: the page's own. */
-  readonly wrtc?: object
+  /**
+   * In Node: the engine, `@roamhq/wrtc` or `node-datachannel/polyfill`, which your app has installed. Named, it runs in a
+   * process of its own, so that a crash of it takes nothing down; given as what `import` gives, it runs in this one.
+   * Default: the page's own.
+   */
+  readonly wrtc?: string | object
   /** Connections at a time in each room; more are not called, nor answered. Default 64. */
   readonly maxPeers?: number
 }
@@ -51,43 +55,45 @@ export interface WebRtcTransport extends Transport {
 
 const handshakeMs = 10_000
 
-/** A transport over WebRTC. Making it fails with `TRANSPORT_FAILED` where there is no WebRTC. */
+type OnStream = (stream: MessageStream, isInitiator: boolean) => void
+
+/**
+ * A transport over WebRTC. Making it fails with `TRANSPORT_FAILED` where there is no WebRTC; opening it, where the engine
+ * that was named cannot be found or loaded.
+ */
 export function webrtc(options: WebRtcOptions = {}): WebRtcTransport {
-  const engine = engineOr(options.wrtc)
+  const { signalling = [], iceServers = [], maxPeers = 64, wrtc } = options
+  for (const url of signalling) {
+    if (!/^wss?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
+      throw new TypeError(`A signalling server is ws://… or wss://…, not ${JSON.stringify(url)}`)
+    }
+  }
+  const settings = { urls: [...new Set(signalling)], iceServers, maxPeers }
+  if (typeof wrtc === 'string') {
+    if (RtcChild === null) throw new TypeError('In a page, `wrtc` names no package')
+    const Child = RtcChild
+    return new RoomsTransport((onStream) => new Child({ ...settings, engine: wrtc, onStream }))
+  }
+  const engine = engineOr(wrtc)
   if (engine === null) {
-    const message = 'No WebRTC here: in Node, pass an engine as `wrtc`'
+    const message = 'No WebRTC here: in Node, name an engine as `wrtc`'
     throw new SkeinError('TRANSPORT_FAILED', message)
   }
-  return new RoomsTransport(options, engine)
+  const streamOver = (medium: MessageMedium): MessageStream => new MessageStream(medium)
+  return new RoomsTransport((onStream) => new Rooms({ ...settings, engine, streamOver, onStream }))
 }
 
 class RoomsTransport extends Emitter<{ connection: Connection }> implements WebRtcTransport {
   readonly name = 'webrtc'
-  readonly #urls: readonly string[]
-  readonly #engine: RtcEngine
-  readonly #configuration: { iceServers: readonly IceServer[] }
-  readonly #maxPeers: number
-  readonly #signalling = new Set<SealedSignalling>()
-  readonly #rooms = new Set<SealedRoom>()
-  readonly #roomsByTopic = new Map<string, Room>()
+  readonly #introducing: Introducing
   readonly #streams = new Set<MessageStream>()
-  readonly #calls = new Set<{ close(): void }>()
   #device: DeviceKeys | null = null
   #meeting: MeetingPoint | null = null
   #isClosed = false
 
-  constructor(options: WebRtcOptions, engine: RtcEngine) {
+  constructor(introducing: (onStream: OnStream) => Introducing) {
     super()
-    const { signalling = [], iceServers = [], maxPeers = 64 } = options
-    for (const url of signalling) {
-      if (!/^wss?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
-        throw new TypeError(`A signalling server is ws://… or wss://…, not ${JSON.stringify(url)}`)
-      }
-    }
-    this.#urls = [...new Set(signalling)]
-    this.#engine = engine
-    this.#configuration = { iceServers }
-    this.#maxPeers = maxPeers
+    this.#introducing = introducing((stream, isInitiator) => void this.#meet(stream, isInitiator))
   }
 
   async open(device: DeviceKeys): Promise<void> {
@@ -97,74 +103,39 @@ class RoomsTransport extends Emitter<{ connection: Connection }> implements WebR
       publicKey: device.publicKey,
       onConnection: (connection) => this.emit('connection', connection)
     })
-    // lib0's client, which y-webrtc uses, takes the global one, and Node 20 has none.
-    if (this.#urls.length > 0 && !('WebSocket' in globalThis)) {
-      Object.assign(globalThis, { WebSocket })
-    }
-    for (const url of this.#urls) this.#signalling.add(new SealedSignalling(url, this.#rooms))
+    await this.#introducing.open()
   }
 
   async join(topic: Uint8Array, rendezvous?: Rendezvous): Promise<void> {
     const meeting = this.#opened()
-    const key = keyOfTopic(topic)
+    checkTopic(topic)
     if (rendezvous === undefined) throw new TypeError('webrtc needs a rendezvous with each topic')
     meeting.join(topic)
-    if (this.#roomsByTopic.has(key) || this.#urls.length === 0) return
-    const room = new Room({
-      rendezvous,
-      signalling: this.#signalling,
-      peerOpts: { wrtc: this.#engine, config: this.#configuration },
-      maxPeers: this.#maxPeers,
-      onStream: (stream, isInitiator) => void this.#meet(stream, isInitiator)
-    })
-    this.#roomsByTopic.set(key, room)
-    this.#rooms.add(room)
-    await room.open()
+    await this.#introducing.join(topic, rendezvous)
   }
 
   async leave(topic: Uint8Array): Promise<void> {
     const meeting = this.#opened()
-    const key = keyOfTopic(topic)
+    checkTopic(topic)
     meeting.leave(topic)
-    const room = this.#roomsByTopic.get(key)
-    if (room === undefined) return
-    room.close()
-    this.#roomsByTopic.delete(key)
-    this.#rooms.delete(room)
+    await this.#introducing.leave(topic)
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const room of this.#roomsByTopic.values()) room.close()
-    this.#roomsByTopic.clear()
-    this.#rooms.clear()
-    for (const conn of this.#signalling) conn.destroy()
     this.#meeting?.close()
-    for (const call of this.#calls) call.close()
     for (const stream of this.#streams) stream.destroy()
+    await this.#introducing.close()
   }
 
   async call(): Promise<Introduction> {
     this.#opened()
-    const call = await callByHand(this.#engine, this.#configuration, (stream) => {
-      void this.#meet(stream, true)
-    })
-    return this.#keep(call)
+    return this.#introducing.call()
   }
 
   async answer(text: string, { timeoutMs = unansweredMs } = {}): Promise<string> {
     this.#opened()
-    const onStream = (stream: MessageStream): void => void this.#meet(stream, false)
-    const [engine, configuration] = [this.#engine, this.#configuration]
-    const answered = await answerByHand(engine, configuration, text, timeoutMs, onStream)
-    return this.#keep(answered).text
-  }
-
-  #keep<T extends { close(): void; readonly ended: Promise<void> }>(call: T): T {
-    this.#calls.add(call)
-    void call.ended.then(() => this.#calls.delete(call))
-    if (this.#isClosed) call.close()
-    return call
+    return (await this.#introducing.answer(text, timeoutMs)).text
   }
 
   async #meet(raw: MessageStream, isInitiator: boolean): Promise<void> {
@@ -186,7 +157,6 @@ class RoomsTransport extends Emitter<{ connection: Connection }> implements WebR
   }
 }
 
-function keyOfTopic(topic: Uint8Array): string {
+function checkTopic(topic: Uint8Array): void {
   if (topic.length !== 32) throw new TypeError(`A topic has 32 bytes, not ${topic.length}`)
-  return topic.join()
 }

@@ -12,8 +12,8 @@
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { fromBase64UrlEncoded, toBase64UrlEncoded } from 'lib0/buffer'
-import { SkeinError, type Introduction, type MessageStream } from '../../lib/index.ts'
-import { openChannel } from './channel.ts'
+import { SkeinError, type Introduction } from '../../lib/index.ts'
+import { openChannel, type RawStream, type StreamOver } from './channel.ts'
 import type { RtcDescription, RtcEngine, RtcPeerConnection } from './rtc.ts'
 
 const prefix = 'skein-rtc:'
@@ -25,14 +25,16 @@ const maxCandidates = 8
 export const unansweredMs = 15 * 60_000
 const openingMs = 30_000
 
-type OnStream = (stream: MessageStream) => void
+/** What the two ends of an introduction have in common. */
+export interface ByHand<S extends RawStream> {
+  readonly engine: RtcEngine
+  readonly configuration: object
+  readonly streamOver: StreamOver<S>
+  readonly onStream: (stream: S) => void
+}
 
-export async function callByHand(
-  engine: RtcEngine,
-  configuration: object,
-  onStream: OnStream
-): Promise<Introduction> {
-  const { connection, ended, close, expect } = begin(engine, configuration, onStream)
+export async function callByHand<S extends RawStream>(by: ByHand<S>): Promise<Introduction> {
+  const { connection, ended, close, expect } = begin(by)
   expect(unansweredMs)
   await connection.setLocalDescription(await connection.createOffer())
   const text = await lineOf(connection, kinds.call)
@@ -47,27 +49,25 @@ export async function callByHand(
   }
 }
 
-export async function answerByHand(
-  engine: RtcEngine,
-  configuration: object,
+export async function answerByHand<S extends RawStream>(
+  by: ByHand<S>,
   text: string,
-  timeoutMs: number,
-  onStream: OnStream
+  timeoutMs: number
 ): Promise<Omit<Introduction, 'complete'>> {
   const offer = descriptionOf(text, kinds.call)
-  const { connection, ended, close, expect } = begin(engine, configuration, onStream)
+  const { connection, ended, close, expect } = begin(by)
   expect(timeoutMs)
   await connection.setRemoteDescription(offer)
   await connection.setLocalDescription(await connection.createAnswer())
   return { text: await lineOf(connection, kinds.answer), ended, close }
 }
 
-function begin(engine: RtcEngine, configuration: object, onStream: OnStream) {
+function begin<S extends RawStream>({ engine, configuration, streamOver, onStream }: ByHand<S>) {
   const connection = new engine.RTCPeerConnection(configuration)
   let timer: ReturnType<typeof setTimeout> | undefined
   let end: () => void = () => {}
   const ended = new Promise<void>((resolve) => (end = resolve))
-  const { stream, opened } = openChannel(connection, () => {
+  const { stream, opened } = openChannel(connection, streamOver, () => {
     clearTimeout(timer)
     connection.close()
     end()

@@ -5,8 +5,8 @@
 import sodium from 'sodium-universal'
 import * as Y from 'yjs'
 import { WebrtcProvider, type Room as YRoom, type WebrtcConn } from 'y-webrtc'
-import type { MessageStream, Rendezvous } from '../../lib/index.ts'
-import { openChannel } from './channel.ts'
+import type { Rendezvous } from '../../lib/index.ts'
+import { openChannel, type RawStream, type StreamOver } from './channel.ts'
 import { checkedMessage, type RoomMessage } from './message.ts'
 import type { RtcPeerConnection } from './rtc.ts'
 import type { SealedRoom, SealedSignalling } from './signalling.ts'
@@ -21,13 +21,14 @@ const steadyMs = 10_000
 /** Announcements get lost; one is repeated so often. */
 const repeatMs = 30_000
 
-export interface RoomOptions {
+export interface RoomOptions<S extends RawStream> {
   readonly rendezvous: Rendezvous
   readonly signalling: Iterable<SealedSignalling>
   /** simple-peer's options. */
   readonly peerOpts: object
   readonly maxPeers: number
-  readonly onStream: (stream: MessageStream, isInitiator: boolean) => void
+  readonly streamOver: StreamOver<S>
+  readonly onStream: (stream: S, isInitiator: boolean) => void
 }
 
 /** What is used of simple-peer. */
@@ -41,11 +42,11 @@ interface SimplePeer {
   removeAllListeners(event: 'data' | 'connect'): void
 }
 
-export class Room implements SealedRoom {
+export class Room<S extends RawStream> implements SealedRoom {
   readonly alias: string
   readonly wireName: string
   readonly rendezvous: Rendezvous
-  readonly #options: RoomOptions
+  readonly #options: RoomOptions<S>
   readonly #doc = new Y.Doc()
   readonly #repeating: ReturnType<typeof setInterval>
   readonly #provider: WebrtcProvider
@@ -56,7 +57,7 @@ export class Room implements SealedRoom {
   #timer: ReturnType<typeof setTimeout> | null = null
   #isClosed = false
 
-  constructor(options: RoomOptions) {
+  constructor(options: RoomOptions<S>) {
     this.#options = options
     this.rendezvous = options.rendezvous
     this.wireName = hex(options.rendezvous.name)
@@ -157,7 +158,9 @@ export class Room implements SealedRoom {
     peer.on('close', () => this.#lost(startedAt))
     const connection = peer._pc
     if (connection === undefined || peer.destroyed) return
-    const { stream, opened } = openChannel(connection, () => peer.destroy())
+    const { stream, opened } = openChannel(connection, this.#options.streamOver, () =>
+      peer.destroy()
+    )
     peer.on('close', () => stream.ended())
     const timer = setTimeout(() => peer.destroy(), openingMs)
     this.#opening.add(peer)

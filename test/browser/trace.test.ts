@@ -18,7 +18,6 @@ import { deadline } from '../events.ts'
 import { generateHistory } from '../fixtures/concurrent-traces.ts'
 import { launch } from './chromium.ts'
 import { serve, watch } from './site.ts'
-import { wrtc } from '../wrtc.ts'
 
 const playMs = 120_000
 
@@ -47,7 +46,7 @@ async function replay(plan: Plan): Promise<void> {
       new Skein({
         storage: join(folder, `${agent}`),
         name: `author ${agent}`,
-        transports: [webrtc({ wrtc, signalling: [port.url] })]
+        transports: [webrtc({ wrtc: '@roamhq/wrtc', signalling: [port.url] })]
       })
   )
   try {

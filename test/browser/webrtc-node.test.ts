@@ -7,7 +7,6 @@ import type { Transport } from '../../lib/transport.ts'
 import { launch, type Profile } from './chromium.ts'
 import { RemoteTransports } from './remote-transport.ts'
 import { serve, type Site } from './site.ts'
-import { wrtc } from '../wrtc.ts'
 
 let site: Site
 let profile: Profile
@@ -36,7 +35,7 @@ for (const [name, inPage] of [
       const signalling = [port.url]
       const made: Transport[] = []
       for (const isInPage of inPage) {
-        if (!isInPage) made.push(webrtc({ signalling, wrtc }))
+        if (!isInPage) made.push(webrtc({ signalling, wrtc: '@roamhq/wrtc' }))
         else {
           const begin = (): Promise<void> =>
             tab.evaluate(

@@ -10,7 +10,6 @@ import { listen, websocket } from '../../adapters/websocket.ts'
 import { deadline } from '../events.ts'
 import { launch } from './chromium.ts'
 import { serve, watch } from './site.ts'
-import { wrtc } from '../wrtc.ts'
 
 /** What is used of a Y.Text. */
 interface Text {
@@ -50,7 +49,7 @@ pages('two browsers and a Node peer are in step, introduced by its port', async 
   const carol = new Skein({
     storage: join(folder, 'carol'),
     name: 'carol',
-    transports: [webrtc({ wrtc, signalling: [port.url] })]
+    transports: [webrtc({ wrtc: '@roamhq/wrtc', signalling: [port.url] })]
   })
   try {
     const space = await carol.createSpace({ name: 'Notes' })

@@ -1,0 +1,2 @@
+/** In a page the engine is the page's own: there are no processes. */
+export const RtcChild = null
