@@ -1,6 +1,7 @@
 /**
  * The benchmarks: `npm run bench`, with `-- --quick` at a small size, with a word or more only those of that name
- * (apply, ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, command, browser). Each runs in a process of its own.
+ * (apply, ingest, reopen, cold-sync, latency, delayed-link, concurrent, inside, command,
+ * webrtc, browser). Each runs in a process of its own.
  * Read the ratios: contenders take turns within one run, since the machine is never as quiet as one would like.
  */
 import { fork } from 'node:child_process'
@@ -16,6 +17,7 @@ import { ingest } from './ingest.ts'
 import { small, typed, type InsideResult } from './inside.ts'
 import { latency, type ByLink } from './latency.ts'
 import { reopen } from './reopen.ts'
+import { webrtcFigures } from './webrtc.ts'
 
 /** What is measured, how much it took and what it is compared with, the ratio, and the ratio that is wanted. */
 type Row = readonly [what: string, figure: string, against: string, ratio: string, wanted: string]
@@ -221,6 +223,28 @@ const benchmarks: Record<string, () => Promise<Row[]>> = {
         '< 1 s'
       ],
       [`  in step after, at most ${mb(r.peakBytes)} resident`, ms(r.syncMs), '', '', '≤ 300 MB']
+    ]
+  },
+  async webrtc() {
+    const r = await webrtcFigures(
+      isQuick ? { rounds: 1, megabytes: 2, letters: 10 } : { rounds, megabytes: 16, letters: 200 }
+    )
+    const rate = (value: number): string => `${(value / 1e6).toFixed(1)} MB/s`
+    return [
+      [
+        'between two browsers: replicating a space',
+        rate(r.replicating),
+        `the bare channel ${rate(r.bare)}`,
+        times(r.replicating / r.bare),
+        '≥ 0.7'
+      ],
+      [
+        '  from a key to the other screen, median',
+        ms(r.typing.medianMs),
+        `p99 ${ms(r.typing.p99Ms)}`,
+        '',
+        '< 20 ms'
+      ]
     ]
   },
   async browser() {
