@@ -21,6 +21,7 @@ import {
   applyArrivals,
   carryOver,
   holdsOwnContent,
+  integrateUnlogged,
   optionsOf,
   renewSubdocument,
   type Arrival
@@ -32,6 +33,7 @@ import { DocumentPresence, type PresenceSession } from './sync/document-presence
 import type { DeviceId } from './trust/members.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
 import { Inbox } from './views/inbox.ts'
+import { integrateUpdate } from './views/integrate.ts'
 import type { Look } from './views/split.ts'
 import type { StoredDocument } from './views/view-store.ts'
 
@@ -347,13 +349,20 @@ export class Document extends Emitter<DocumentEvents> {
     this.#applier.apply(stored.state, edits)
     const filling = { doc: this.#doc, applier: this.#applier, origin: this }
     applyArrivals(filling, arrivals, stored.filed, this.#host.clientId)
-    if (!this.readOnly) {
-      const append = (update: Uint8Array): void => this.#own.append(update)
-      carryOver(filling, before, append, (error) => this.emit('error', { error }))
+    const [mayWrite, clientId, { doc }] = [this.#host.mayWrite(), this.#host.clientId(), this]
+    const carry = (of: number, take: (update: Uint8Array) => void): void =>
+      carryOver(doc, { before, clientId: of }, take, (error) => this.emit('error', { error }))
+    if (mayWrite === 'yes') {
+      carry(before.clientId, (update) => {
+        integrateUpdate(doc, update, this)
+        this.#own.append(update)
+      })
     }
+    this.#own.changes = this.#follow(doc, clientId)
+    // What waits until it may be written goes on waiting.
+    if (mayWrite === 'not-now') carry(clientId, (update) => integrateUnlogged(doc, update, this))
     tidyAgain()
     before.destroy()
-    this.#own.changes = this.#follow(this.#doc, this.#host.clientId())
     previous.off('subdocs', this.#subdocsChanged)
     this.#presence = new DocumentPresence(
       this.#doc,

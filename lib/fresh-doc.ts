@@ -37,25 +37,35 @@ export function applyArrivals(
   }
 }
 
-/** Writes what was edited in the `Y.Doc` of before up to now; what refers to entries that are gone stays there. */
+/**
+ * Hands on what was edited in the `Y.Doc` of before up to now, update by update: `take` puts each into `doc`. What refers
+ * to entries that are gone, or is of a client id that this session no longer has, stays there.
+ */
 export function carryOver(
-  { doc, origin }: Pick<Filling, 'doc' | 'origin'>,
-  before: Changes,
-  append: (update: Uint8Array) => void,
+  doc: Y.Doc,
+  { before, clientId }: { readonly before: Changes; readonly clientId: number },
+  take: (update: Uint8Array) => void,
   onError: (error: SkeinError) => void
 ): void {
   try {
     for (let update = before.take(); update !== null; update = before.take()) {
-      const context = { clientId: before.clientId, ...heldBy(doc) }
+      const context = { clientId, ...heldBy(doc) }
       if (validateUpdate(update, context).verdict !== 'apply')
         throw new RangeError('It hangs on them')
-      integrateUpdate(doc, update, origin)
-      append(update)
+      take(update)
     }
   } catch (cause) {
     const message = 'The last edits before the document was reset hang on entries that left it'
     onError(new SkeinError('EDIT_INVALID', message, { cause }))
   }
+}
+
+/** Puts an update of this client in as if it were edited here: it is still to be logged. */
+export function integrateUnlogged(doc: Y.Doc, update: Uint8Array, origin: object): void {
+  doc.transact((transaction) => {
+    integrateUpdate(doc, update, origin)
+    transaction.local = true
+  }, origin)
 }
 
 /** Was something in an app's `Y.Doc` before it was bound? Fails with `DOCUMENT_NOT_EMPTY` unless it is this session's own. */

@@ -402,7 +402,8 @@ export class Space extends Emitter<SpaceEvents> {
   }
 
   /**
-   * Leaves: from here on nothing of this device counts. Tells connected members, and forgets the space on this device.
+   * Leaves: from here on nothing of this device counts. Tells connected members, and forgets the space on this device. Fails
+   * with `LOG_BEHIND`, and nothing is changed, while this storage is a copy that no member has answered yet.
    */
   async leave(): Promise<void> {
     await this.ready()

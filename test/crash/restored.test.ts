@@ -255,4 +255,55 @@ test('a copied folder whose device shares its spaces with nobody writes at once'
   await again.createSpace({ name: 'Other' })
 })
 
+test('what is written while a copy waits survives a reset of its document', async () => {
+  using folder = scratch('restored')
+  const [at, backup] = [`${folder.path}/alice`, `${folder.path}/backup`]
+  const network = new MemoryNetwork()
+  await using bob = await start(`${folder.path}/bob`, 'bob', memory(network))
+  let alice = await start(at, 'alice', memory(network))
+  const founded = await alice.createSpace({ name: 'Notes' })
+  const atBob = await bob.join(await founded.invite())
+  const first = await founded.open('plans')
+  await write(first, 'first;')
+  await deadline(first.saved({ peers: 1 }), 20_000, 'bob holds the first')
+  const alicesId = alice.id
+  await alice.close()
+  copy(at, backup)
+  copy(backup, at)
+  network.partition([[fromHex(alicesId)], [fromHex(bob.id)]])
+  alice = await start(at, 'alice', memory(network))
+  const space = alice.spaces()[0]!
+  const note = await space.open('plans')
+  assert.ok(space.readOnly)
+  note.doc.getText('body').insert(6, 'meanwhile;')
+  note.doc.getText('body').delete(0, 1)
+  await note.reset('entries-left')
+  assert.is(note.doc.getText('body').toJSON(), 'irst;meanwhile;')
+  assert.not(note.safety.durable)
+  network.heal()
+  await deadline(whenMayWrite(space), 20_000, 'alice may write again')
+  await deadline(note.saved({ peers: 1 }), 20_000, 'bob holds it all')
+  await whenText((await atBob.open('plans')).doc, 'irst;meanwhile;')
+  await alice.close()
+})
+
+test('a copy that waits for its answer cannot leave', async () => {
+  using folder = scratch('restored')
+  const [at, backup] = [`${folder.path}/alice`, `${folder.path}/backup`]
+  const network = new MemoryNetwork()
+  await using bob = await start(`${folder.path}/bob`, 'bob', memory(network))
+  let alice = await start(at, 'alice', memory(network))
+  const founded = await alice.createSpace({ name: 'Notes' })
+  await bob.join(await founded.invite({ role: 'admin' }))
+  const alicesId = alice.id
+  await alice.close()
+  copy(at, backup)
+  copy(backup, at)
+  network.partition([[fromHex(alicesId)], [fromHex(bob.id)]])
+  alice = await start(at, 'alice', memory(network))
+  await deadline(rejects(alice.spaces()[0]!.leave(), 'LOG_BEHIND'), 20_000, 'it is refused')
+  assert.is(alice.spaces().length, 1)
+  await alice.close()
+})
+
 test.run()
