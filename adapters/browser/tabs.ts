@@ -24,6 +24,8 @@ export class PageTabs implements Tabs {
   start(handlers: TabHandlers): void {
     this.#handlers = handlers
     this.#channel.onmessage = ({ data }) => handlers.receive(data)
+    // The browser opens the origin's store meanwhile, which takes longer than all that comes before it is needed.
+    void indexedDB.databases?.().catch(() => {}) // It will be told of when it is opened.
     if (!hasLocks()) {
       holdVersion(`${this.#name}/lead`, () => this.#lead()).catch(reportError)
       return
