@@ -6,7 +6,8 @@ import type { Server } from 'node:http'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Skein, Space } from 'skein'
+import { Skein, type Space } from 'skein'
+import { webrtc } from 'skein/adapters/webrtc'
 import { listen, type WebSocketPort } from 'skein/adapters/websocket'
 import type { Page } from 'playwright-core'
 import { suite } from 'uvu'
@@ -252,6 +253,53 @@ notes('a search finds what is in notes that are not open; a reader writes nothin
     ]
   )
   assert.equal(rita.errors, [])
+})
+
+notes('a link is taken back, and a mirror keeps the notebook by its address', async () => {
+  await using host = await Host.open()
+  await using alice = await User.join('Alice', await host.invite('admin'))
+  const { page } = alice
+  const folder = await mkdtemp(join(tmpdir(), 'skein-shelf-'))
+  await using shelf = new Skein({
+    storage: folder,
+    name: 'shelf',
+    transports: [webrtc({ wrtc: '@roamhq/wrtc', signalling: [host.url.replace('http', 'ws')] })]
+  })
+  const address = await shelf.mirror()
+
+  await page.getByRole('button', { name: 'Share' }).click()
+  await page.getByRole('button', { name: 'Make a link' }).click()
+  const link = await page.getByRole('textbox', { name: 'Link' }).inputValue()
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'Share' }).click()
+  const open = page.getByRole('region', { name: 'Open links' })
+  await open.getByText('To write, for one device').waitFor()
+  await open.getByRole('button', { name: 'Take back' }).first().click()
+  await open.waitFor({ state: 'detached' })
+  // Whoever may answer hears of it.
+  let left = await host.space.invites()
+  while (left.length > 0) {
+    await new Promise((resolve) => host.space.on('members', resolve))
+    left = await host.space.invites()
+  }
+  assert.match(link, /#skein:/)
+
+  await page.getByText('Keep it on a mirror').click()
+  const field = page.getByRole('textbox', { name: 'The mirror’s address' })
+  await field.fill(address.slice(0, -4))
+  await page.getByRole('button', { name: 'Add', exact: true }).click()
+  await page.getByRole('alert').getByText('This is no mirror’s address').waitFor()
+  await field.fill(address)
+  await page.getByRole('button', { name: 'Add', exact: true }).click()
+  await page.getByText('shelf keeps this notebook from now on').waitFor()
+  await page.keyboard.press('Escape')
+  await alice.openNote('Bicycle')
+  await alice.write(' oil the chain')
+  await alice.untilSafety('Saved here · on 1 device · on your mirror')
+  assert.is(shelf.spaces()[0]!.documents().length, 0)
+  assert.equal(alice.errors, [])
+  await shelf.close()
+  await rm(folder, { recursive: true })
 })
 
 notes.run()

@@ -1,6 +1,6 @@
 import { Copy, Share2 } from 'lucide'
-import type { GrantedRole } from 'skein'
-import { useState } from 'preact/hooks'
+import { SkeinError, type GrantedRole, type OpenInvite } from 'skein'
+import { useEffect, useState } from 'preact/hooks'
 import { renderSVG } from 'uqr'
 import type { Notebook } from '../notebook.ts'
 import { say } from '../state.ts'
@@ -13,6 +13,13 @@ const choices: readonly (readonly [GrantedRole, string, string])[] = [
   ['reader', 'Read', 'reads everything'],
   ['admin', 'Write and invite', 'and lets others in']
 ]
+
+const roleWords: Readonly<Record<GrantedRole, string>> = {
+  writer: 'To write',
+  reader: 'To read',
+  admin: 'To write and invite',
+  mirror: 'To keep it unread'
+}
 
 export function Share({ notebook, onClose }: { notebook: Notebook; onClose: () => void }) {
   const [role, setRole] = useState<GrantedRole>('writer')
@@ -82,12 +89,95 @@ export function Share({ notebook, onClose }: { notebook: Notebook; onClose: () =
           </div>
           {problem !== null && <p role="alert">{problem}</p>}
           <button class="primary">Make a link</button>
+          <OpenInvites notebook={notebook} />
+          <Mirror notebook={notebook} />
         </form>
       ) : (
         <Link link={link} />
       )}
     </Dialog>
   )
+}
+
+/** Links that still let someone in. */
+function OpenInvites({ notebook }: { notebook: Notebook }) {
+  const [invites, setInvites] = useState<readonly OpenInvite[]>([])
+  const { space } = notebook
+  const look = (): void => void space.invites().then(setInvites)
+  useEffect(look, [space, notebook.members.value])
+  if (invites.length === 0) return null
+  return (
+    <section class="extras" aria-label="Open links">
+      <h3>Links that are open</h3>
+      <ul>
+        {invites.map(({ id, role, usesLeft, expiresAtMs }) => (
+          <li key={id}>
+            <span>
+              {roleWords[role]}, for {usesLeft === 1 ? 'one device' : `${usesLeft} devices`}
+              {expiresAtMs !== null && `, until ${new Date(expiresAtMs).toLocaleDateString()}`}
+            </span>
+            <button
+              type="button"
+              class="plain"
+              onClick={() => {
+                space.revokeInvite(id).then(look, (error: Error) => say(error.message))
+              }}
+            >
+              Take back
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+/** A device that is always on can keep the notebook available without reading it. */
+function Mirror({ notebook }: { notebook: Notebook }) {
+  const [address, setAddress] = useState('')
+  const [state, setState] = useState<'idle' | 'looking' | string>('idle')
+  const has = notebook.members.value.some(({ role }) => role === 'mirror')
+  const add = (): void => {
+    setState('looking')
+    notebook.space.addMirror(address, { timeoutMs: 30_000 }).then(
+      ({ name }) => {
+        setAddress('')
+        setState('idle')
+        say(`${name} keeps this notebook from now on, and cannot read it`)
+      },
+      (error: unknown) => setState(mirrorWords(error))
+    )
+  }
+  return (
+    <details class="extras">
+      <summary>{has ? 'Another mirror' : 'Keep it on a mirror'}</summary>
+      <p class="hint">
+        A device that is always on and holds everything, encrypted: yours meet by it when they are
+        not online together. On it, run <code>skein mirror</code>, and paste what that prints. It
+        must be within reach of this browser; else use <code>skein mirror ADDRESS</code> on a
+        computer that is in the notebook.
+      </p>
+      <div class="row">
+        <input
+          aria-label="The mirror’s address"
+          placeholder="skein-mirror:…"
+          value={address}
+          onInput={({ currentTarget }) => setAddress(currentTarget.value)}
+        />
+        <button type="button" disabled={address === '' || state === 'looking'} onClick={add}>
+          {state === 'looking' ? 'Looking …' : 'Add'}
+        </button>
+      </div>
+      {state !== 'idle' && state !== 'looking' && <p role="alert">{state}</p>}
+    </details>
+  )
+}
+
+function mirrorWords(error: unknown): string {
+  const code = error instanceof SkeinError ? error.code : ''
+  if (code === 'INVITE_INVALID') return 'This is no mirror’s address, or a part of it is missing.'
+  if (code === 'INVITE_UNANSWERED') return 'The mirror was not reached. Is it running?'
+  return error instanceof Error ? error.message : String(error)
 }
 
 function Link({ link }: { link: string }) {
