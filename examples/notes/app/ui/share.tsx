@@ -135,18 +135,22 @@ function OpenInvites({ notebook }: { notebook: Notebook }) {
 /** A device that is always on can keep the notebook available without reading it. */
 function Mirror({ notebook }: { notebook: Notebook }) {
   const [address, setAddress] = useState('')
-  const [state, setState] = useState<'idle' | 'looking' | string>('idle')
+  const [isLooking, setLooking] = useState(false)
+  const [problem, setProblem] = useState<string | null>(null)
   const has = notebook.members.value.some(({ role }) => role === 'mirror')
   const add = (): void => {
-    setState('looking')
-    notebook.space.addMirror(address, { timeoutMs: 30_000 }).then(
-      ({ name }) => {
-        setAddress('')
-        setState('idle')
-        say(`${name} keeps this notebook from now on, and cannot read it`)
-      },
-      (error: unknown) => setState(mirrorWords(error))
-    )
+    setLooking(true)
+    setProblem(null)
+    notebook.space
+      .addMirror(address, { timeoutMs: 30_000 })
+      .then(
+        ({ name }) => {
+          setAddress('')
+          say(`${name} keeps this notebook from now on, and cannot read it`)
+        },
+        (error: unknown) => setProblem(mirrorWords(error))
+      )
+      .finally(() => setLooking(false))
   }
   return (
     <details class="extras">
@@ -164,11 +168,11 @@ function Mirror({ notebook }: { notebook: Notebook }) {
           value={address}
           onInput={({ currentTarget }) => setAddress(currentTarget.value)}
         />
-        <button type="button" disabled={address === '' || state === 'looking'} onClick={add}>
-          {state === 'looking' ? 'Looking …' : 'Add'}
+        <button type="button" disabled={address === '' || isLooking} onClick={add}>
+          {isLooking ? 'Looking …' : 'Add'}
         </button>
       </div>
-      {state !== 'idle' && state !== 'looking' && <p role="alert">{state}</p>}
+      {problem !== null && <p role="alert">{problem}</p>}
     </details>
   )
 }
