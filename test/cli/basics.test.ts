@@ -1,4 +1,7 @@
 // The `skein` command from the outside: a device, a space, documents, a second device, two commands at once.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import jsQR from 'jsqr'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runDht } from '../../adapters/dht.ts'
@@ -102,6 +105,48 @@ test('many commands at once on one home all do their work', async () => {
   assert.equal((await alice.run(['documents'])).trim().split('\n').sort(), names)
   for (const name of names) assert.is(await alice.run(['cat', name]), name)
 })
+
+test('the QR codes of an invite are read as its line of text', async () => {
+  await using folder = await Folder.make()
+  const alice = folder.home('alice')
+  await alice.run(['init', '--name', 'laptop'])
+  await alice.run(['create', 'Notes'])
+  const file = join(folder.path, 'invite.svg')
+  const printed = await alice.run(['invite', '--qr', '--svg', file])
+  const [link] = printed.split('\n')
+  const svg = await readFile(file, 'utf8')
+  const side = Number(/viewBox="0 0 (\d+)/.exec(svg)![1])
+  const squares = [...svg.matchAll(/M(\d+),(\d+)h10v10h-10z/g)]
+  assert.is(
+    decoded(
+      side,
+      squares.map(([, x, y]) => [Number(x), Number(y)] as const)
+    ),
+    link
+  )
+
+  // In the terminal, a character shows two modules, one above the other.
+  const rows = printed.split('\n').filter((line) => /[█▀▄]/.test(line))
+  const dark = rows.flatMap((line, y) =>
+    [...line].flatMap((character, x) => [
+      ...(' ▄'.includes(character) ? [[10 * x, 20 * y] as const] : []),
+      ...(' ▀'.includes(character) ? [[10 * x, 20 * y + 10] as const] : [])
+    ])
+  )
+  assert.is(decoded(10 * Math.max(rows[0]!.length, 2 * rows.length), dark), link)
+})
+
+/** What a camera reads where there are dark squares of 10 by 10 at these places on a light ground. */
+function decoded(side: number, squares: readonly (readonly [x: number, y: number])[]): string {
+  const pixels = new Uint8ClampedArray(4 * side * side).fill(255)
+  for (const [left, top] of squares) {
+    for (let y = top; y < top + 10; y++) {
+      for (let x = left; x < left + 10; x++)
+        pixels.fill(0, 4 * (y * side + x), 4 * (y * side + x) + 3)
+    }
+  }
+  return (jsQR as unknown as typeof jsQR.default)(pixels, side, side)?.data ?? 'nothing'
+}
 
 test.run()
 

@@ -1,4 +1,5 @@
 /** `skein invite`: one line of text, or a QR code, that lets another device into a space. */
+import { writeFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
 import { defineCommand } from '../command.ts'
 import { examples, spaceHelp } from '../help.ts'
@@ -18,15 +19,17 @@ export default defineCommand({
       )
       .option('-u, --uses <number>', 'how many devices it lets in (default: 1)', count)
       .option('--qr', 'show it as a QR code')
+      .option('--svg <file>', 'write the QR code as an SVG, for a page or to print')
       .addHelpText(
         'after',
         examples(
           ['skein invite', 'a link for one device that may write'],
           ['skein invite --role reader --expires 7d --uses 5', 'five that may read'],
-          ['skein invite --qr', 'to be read by a camera']
+          ['skein invite --qr', 'to be read by a camera'],
+          ['skein invite --svg invite.svg', 'the same, as an image']
         )
       ),
-  async run({ home, out }, _, options) {
+  async run({ home, out, path }, _, options) {
     const space = home.space(options.space)
     const { role: wanted = 'writer', uses = 1, expires } = options
     const link = await space.invite({
@@ -41,6 +44,10 @@ export default defineCommand({
     if (options.qr === true && !out.isJson) {
       const { renderUnicodeCompact } = await import('uqr')
       out.print(renderUnicodeCompact(link, { border: 2 }))
+    }
+    if (options.svg !== undefined) {
+      const { renderSVG } = await import('uqr')
+      await writeFile(path(options.svg), `${renderSVG(link, { border: 2 })}\n`, { mode: 0o600 })
     }
     const until = expires === undefined ? '' : `, within ${span(expires)}`
     const devices = uses === 1 ? 'one device' : `${uses} devices`
