@@ -64,6 +64,7 @@ export class Delivery {
   /** Members’ logs are open, and roles and keys have been looked at again. */
   followed(): void {
     this.#parts.sync.update()
+    this.#parts.sync.checkSynced()
     this.#parts.admission.update(this.#parts.connections())
     this.#parts.emit('members', { members: this.#parts.members() })
     for (const document of this.#parts.documents.open) {

@@ -86,6 +86,7 @@ export class SpaceLogs {
   /** What was on this device has been delivered once: until then roles are not all known. */
   #isSettled = false
   #isFollowWanted = false
+  #isFollowing = false
   readonly #followed = new Set<DeviceId>()
 
   constructor(options: SpaceLogsOptions) {
@@ -168,6 +169,11 @@ export class SpaceLogs {
     const isNew = this.#own.control.length <= 1
     if (isFounder && isNew && control.contentKey === null && !this.#ownLog.isBehind)
       await this.#found()
+  }
+
+  /** What members and keys are now has been looked at, for everything that waited for that. */
+  get isTrustSettled(): boolean {
+    return !this.#isFollowWanted && !this.#isFollowing
   }
 
   /** Members or keys have changed: opens the logs of members that have come, and looks again at what waited. */
@@ -278,6 +284,7 @@ export class SpaceLogs {
   async #follow(): Promise<void> {
     const { context, control, viewCut, isClosing, onLog, onForkEvidence, onLeaving } = this.#options
     this.#isFollowWanted = false
+    this.#isFollowing = true
     for (const { record, device } of control.members.values()) {
       if (device === this.#me || this.#followed.has(device)) continue
       for (const core of ['control', 'content/0'] as const) {
@@ -296,6 +303,7 @@ export class SpaceLogs {
     }
     this.feed.wake()
     ;(this.#ownLog as OwnLog | undefined)?.keysChanged()
+    this.#isFollowing = false
     this.#options.onFollowed()
   }
 

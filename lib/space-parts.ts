@@ -130,6 +130,7 @@ export class SpaceParts {
         return role !== null && role !== 'mirror'
       },
       isMirror: (device) => this.control.members.get(device)?.role === 'mirror',
+      isTrustSettled: () => this.control.members.has(this.me) && this.logs.isTrustSettled,
       newsFor: (device) => this.#newsFor(device),
       isRecovering: (device) => this.isRecovering || this.#recovering.has(device),
       isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),

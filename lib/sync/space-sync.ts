@@ -32,6 +32,8 @@ export interface SpaceSyncOptions {
   readonly isMember: (device: DeviceId) => boolean
   readonly mayRead: (device: DeviceId) => boolean
   readonly isMirror: (device: DeviceId) => boolean
+  /** This device has been let in, and what waited for roles or keys has been looked at again since they changed. */
+  readonly isTrustSettled: () => boolean
   /** Where it stands that a device was removed. */
   readonly newsFor: SpaceChannelHost['newsFor']
   readonly isRecovering: SpaceChannelHost['isRecovering']
@@ -317,9 +319,10 @@ export class SpaceSync {
   }
 
   #isAllDelivered(): boolean {
-    const { feed, mayRead, device } = this.#options
-    // What it cannot read is never delivered: to have it is all.
-    if (!mayRead(device)) return this.missing === 0
+    const { feed, isMirror, isTrustSettled, device } = this.#options
+    if (!isTrustSettled()) return false
+    // What a mirror cannot read is never delivered: to have it is all. Who is not let in yet may read soon.
+    if (isMirror(device)) return this.missing === 0
     return [...this.#claimed.keys()].every((log) => feed.isDelivered(log, this.#claimed))
   }
 

@@ -438,7 +438,11 @@ class Stranger implements AsyncDisposable {
 
   /** Asks to be let in; the answers come in order, so an answer also tells that what was sent before was looked at. */
   ask(by: Invite, request: Uint8Array): Promise<PairingAnswer> {
-    const connection = { mux: Protomux.from(this.stream), stream: this.stream } as PeerConnection
+    const connection = {
+      mux: Protomux.from(this.stream),
+      stream: this.stream,
+      meter: () => true
+    } as unknown as PeerConnection
     return new Promise((resolve) => {
       const { publicKey } = inviteKeysOf(by)
       askPairing(connection, publicKey, request, (bytes) => resolve(decodePairingAnswer(bytes)))

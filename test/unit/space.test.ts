@@ -459,4 +459,20 @@ test('that another peer goes away does not make a device synced that lacks what 
   assert.equal(texts, ['much'])
 })
 
+test('who has just been let in is in step only once it can read what is there', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  const space = await spaceOf(alice)
+  const note = await space.open('ideas')
+  bodyOf(note).insert(0, 'Hello')
+  await note.saved()
+  for (let i = 0; i < 10; i++) {
+    await using bob = await device('bob', network)
+    const joined = await joinAs(space, bob)
+    const same = await joined.open('ideas')
+    await deadline(same.whenSynced(), waitMs, 'bob is in step')
+    assert.is(bodyOf(same).toString(), 'Hello')
+  }
+})
+
 test.run()
