@@ -121,13 +121,17 @@ export class Epochs {
     })
   }
 
-  /** Members that no entry hands a key that this device holds. */
+  /**
+   * Members that no entry hands a key that this device holds. One that may not be used, or never might, is handed over too:
+   * members may have written under it while its author was in for all they knew, and that counts.
+   */
   get gaps(): Gap[] {
     const { ring, members } = this.#options
     const gaps: Gap[] = []
     for (const issued of this.#issued) {
       const { epoch, issuer } = issued
-      if (ring.epochKey(epoch.epochId) === null || !this.#wasWriter(issued)) continue
+      const mightRead = members().get(issuer)?.wasReader === true
+      if (ring.epochKey(epoch.epochId) === null || !mightRead) continue
       const named = new Set(epoch.sealed.map(({ signKey }) => toHex(signKey)))
       for (const member of members().values()) {
         if (!mayRead(member.role) || named.has(member.device) || member.device === issuer) continue

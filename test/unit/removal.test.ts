@@ -2,7 +2,15 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
-import type { Document, DocumentEvents, ExcludedEntry, Space } from '../../lib/index.ts'
+import { platform as nodePlatform } from '../../adapters/node/platform.ts'
+import type {
+  Clock,
+  Document,
+  DocumentEvents,
+  ExcludedEntry,
+  Platform,
+  Space
+} from '../../lib/index.ts'
 import { deadline, once } from '../events.ts'
 import {
   device,
@@ -236,6 +244,35 @@ test('who was let in while another made a new key is handed it', async () => {
   await write(note, 'under the new key')
   network.heal()
   await whenReads(await carol.space.open('ideas'), 'under the new key')
+})
+
+test('whom a removal had left out that has fallen is handed the key that came with it', async () => {
+  // Each waits in its turn for another to hand a key over; here not for long.
+  const { clock } = nodePlatform
+  const after: Clock['after'] = (ms, callback) =>
+    clock.after(ms > 0 && ms % 3_000 === 0 ? ms / 100 : ms, callback)
+  const hasty: Partial<Platform> = {
+    clock: { now: () => clock.now(), soon: (callback) => clock.soon(callback), after }
+  }
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, hasty)
+  await using bob = await device('bob', network, hasty)
+  await using carol = await device('carol', network, hasty)
+  await using eve = await device('eve', network, hasty)
+  const space = await spaceOf(alice, bob, carol)
+  await joinAs(space, eve, { role: 'admin' })
+  await Promise.all([bob, carol].map((one) => whenRole(one.space, eve, 'admin')))
+  part(network, [alice, carol], [bob, eve])
+  await space.remove(eve.id)
+  // Eve does not know, and bob, who does as she says, writes under the key that carol does not get.
+  await eve.space.remove(carol.id)
+  await whenRole(bob.space, carol, null)
+  await write(await bob.space.open('ideas'), 'bob ')
+  network.heal()
+  await Promise.all([bob, carol].map((one) => whenRole(one.space, eve, null)))
+  await whenRole(bob.space, carol, 'writer')
+  await whenReads(await space.open('ideas'), 'bob ')
+  await whenReads(await carol.space.open('ideas'), 'bob ')
 })
 
 test('a demoted writer reads on and writes no more; promoted again it writes', async () => {
