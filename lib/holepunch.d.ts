@@ -69,6 +69,8 @@ declare module 'hypercore' {
     setPushOnly(pushOnly: boolean): void
     /** Asks each peer for what is wanted and not yet asked for. */
     updateAll(): void
+    /** Looks whether blocks that are waited for are here. */
+    _resolveBlocksLocally(): Promise<void>
   }
   export interface Proof {
     readonly fork: number

@@ -23,6 +23,7 @@ import {
   forgiveMisfits,
   guardConflicts,
   heedRequests,
+  lookQuietly,
   pushBlocks,
   type Guesses
 } from './push.ts'
@@ -137,6 +138,7 @@ export class Log extends Emitter<LogEvents> {
     forgiveMisfits(core)
     awaitPushes(core)
     heedRequests(core)
+    lookQuietly(core)
     tellLengths(core)
     if (this.#keys !== null) holdWrites(core, () => this.#hold)
     this.#core = core

@@ -124,3 +124,12 @@ export function heedRequests(core: Hypercore): void {
     }
   })
 }
+
+/**
+ * When a block comes, hypercore looks in the background whether those that are waited for are here, and fails, with nobody
+ * to hear of it, where the store is closed just then. Whoever waits is told by the closing. Call it once a core.
+ */
+export function lookQuietly({ core: { replicator } }: Hypercore): void {
+  const look = replicator._resolveBlocksLocally.bind(replicator)
+  replicator._resolveBlocksLocally = () => look().catch(() => {})
+}

@@ -25,6 +25,7 @@ import {
   forgiveMisfits,
   guardConflicts,
   heedRequests,
+  lookQuietly,
   pushBlocks,
   type Guesses
 } from '../../lib/log/push.ts'
@@ -348,6 +349,16 @@ test('a peer that pushes a log from its first block again freezes nothing', asyn
   for (const stream of streams) stream.destroy()
   await written.close()
   await copy.close()
+  await rm(folder, { recursive: true })
+})
+
+test('a look for blocks that falls into the closing of the store fails nobody', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'skein-push-'))
+  const core = new Raw(folder)
+  await core.ready()
+  lookQuietly(core)
+  await core.close()
+  await core.core.replicator._resolveBlocksLocally()
   await rm(folder, { recursive: true })
 })
 
