@@ -52,7 +52,7 @@ export class ClosedMerge {
   async #merge(id: string): Promise<void> {
     const { views, entries } = this.#options
     if (this.#isStopped || this.#options.isOpen(id)) return
-    const { state, since, filed, bytes } = await views.read(id)
+    const { state, since, filed, bytes, refiled } = await views.read(id)
     const edits = await entries.readEdits(since)
     const merged = mergedState(state, edits, (device, counter) =>
       entries.clientIdsOf(device, counter)
@@ -61,7 +61,7 @@ export class ClosedMerge {
     if (merged === null) this.#mergeAtBytes.set(id, 2 * bytes)
     if (merged === null || this.#options.isOpen(id)) return
     this.#mergeAtBytes.delete(id)
-    await views.writeState(id, filed, merged, bytes)
+    await views.writeState(id, filed, merged, bytes, refiled)
   }
 
   /** Merges no more. */

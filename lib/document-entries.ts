@@ -29,11 +29,12 @@ export class DocumentEntries {
       const stored = await views.read(id)
       return { stored, edits: await this.readEdits(stored.since) }
     }
+    const refiled = views.refiledOf(id)
     const refs = await views.readRefs(id)
     const order = new CanonicalOrder((device, counter) => this.clientIdsOf(device, counter))
     order.add(await this.readEdits(refs))
     return {
-      stored: { state: null, since: refs, filed: refs.length, bytes: 0 },
+      stored: { state: null, since: refs, filed: refs.length, bytes: 0, refiled },
       edits: order.edits
     }
   }

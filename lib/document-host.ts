@@ -65,12 +65,13 @@ export interface DocumentHost {
   readonly peers: () => DeviceId[]
   readonly isSynced: () => boolean
   readonly clientIdsOf: (device: DeviceId, clientCounter: number) => number[]
-  readonly append: (update: Uint8Array) => Promise<Appended>
+  /** Fails with `EDIT_INVALID` where it is not wanted any more before it is sealed. */
+  readonly append: (update: Uint8Array, isWanted: () => boolean) => Promise<Appended>
   /** Resolves when all appended is durable; rejects when writing fails. */
   readonly flush: () => Promise<void>
   readonly read: () => Promise<{ stored: StoredDocument; edits: IncomingEdit[] }>
-  /** Keeps the merged state of all entries filed so far. */
-  readonly writeState: (state: Uint8Array) => Promise<void>
+  /** Keeps the merged state of all entries filed so far, unless what was read to make it has been replaced: `refiled`. */
+  readonly writeState: (state: Uint8Array, refiled: number) => Promise<void>
   /** True for one that looked different on two devices: `read` gives its entries in their canonical order. */
   readonly isCanonical: () => boolean
   readonly becomeCanonical: (devices: readonly DeviceId[]) => void

@@ -8,6 +8,8 @@ const mergeAtBytes = 64 * 1024
 export interface MergedStateOptions {
   readonly host: DocumentHost
   readonly doc: () => Y.Doc
+  /** As it was when that was made: see `StoredDocument`. */
+  readonly refiled: () => number
   /** Does the document hold exactly the entries filed? */
   readonly isSettled: () => boolean
   readonly onFailed: (error: SkeinError) => void
@@ -36,9 +38,9 @@ export class MergedState {
 
   /** Writes it, if this is a moment when the document holds exactly the entries filed; `always`: however little has come. */
   async write(always: boolean): Promise<void> {
-    const { host, doc, isSettled } = this.#options
+    const { host, doc, refiled, isSettled } = this.#options
     if (!isSettled() || host.isCanonical()) return
     if (always && host.bytesToMerge().since === 0) return
-    await host.writeState(Y.encodeStateAsUpdateV2(doc()))
+    await host.writeState(Y.encodeStateAsUpdateV2(doc()), refiled())
   }
 }

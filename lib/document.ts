@@ -42,6 +42,8 @@ export class Document extends Emitter<DocumentEvents> {
   readonly #host: DocumentHost
   readonly #lifecycle: Lifecycle
   #doc: Y.Doc
+  /** Of what it was made of. */
+  #refiled = 0
   #ownsDoc: boolean
   #applier: Applier
   readonly #own: OwnEdits
@@ -76,6 +78,7 @@ export class Document extends Emitter<DocumentEvents> {
     this.#merged = new MergedState({
       host,
       doc: () => this.#doc,
+      refiled: () => this.#refiled,
       isSettled: () => this.#isSettled && !this.#applier.isWaiting,
       onFailed: (error) => this.emit('error', { error })
     })
@@ -180,9 +183,11 @@ export class Document extends Emitter<DocumentEvents> {
     this.#own.flush()
     if (this.#own.failure !== null) throw this.#own.failure
     if (this.#own.isDirty && this.readOnly) throw notAllowed()
+    const { withdrawn } = this.#own
     if (this.#own.isWriting) await aborting(this.#host.flush(), signal)
     // What was refused is told of by now.
     if (this.#own.failure !== null) throw this.#own.failure
+    if (this.#own.withdrawn !== null && this.#own.withdrawn !== withdrawn) throw this.#own.withdrawn
     if (peers + mirrors === 0) return
     const cut = this.#own.cut ?? this.#host.cut()
     await this.#host.whenHeldBy(cut, { peers, mirrors }, signal)
@@ -266,6 +271,11 @@ export class Document extends Emitter<DocumentEvents> {
     this.#own.changes.receive(() => Y.applyUpdate(this.#doc, missing, this))
   }
 
+  /** @internal What was edited so far leaves for the log. */
+  flush(): void {
+    this.#own.flush()
+  }
+
   /** @internal Writing failed for now. */
   writingFailed(error: SkeinError): void {
     if (this.#own.isWriting) this.emit('error', { error })
@@ -273,6 +283,7 @@ export class Document extends Emitter<DocumentEvents> {
 
   async #open(): Promise<void> {
     const { stored, edits } = await this.#host.read()
+    this.#refiled = stored.refiled
     const { doc } = this
     const clientId = this.#host.clientId()
     // What a subdocument's maker wrote into it before it was bound here is this session's own, and is logged below.
@@ -328,6 +339,7 @@ export class Document extends Emitter<DocumentEvents> {
   }
 
   async #resetOnce(reason: ResetReason): Promise<void> {
+    if (this.isClosing) return
     await this.ready()
     const arrivals: Arrival[] = [...this.#own.inFlight].map((own) => ({ own }))
     this.#arrivals = arrivals
@@ -337,6 +349,7 @@ export class Document extends Emitter<DocumentEvents> {
     if (before === null || this.#lifecycle.isClosing) return
     if (previous._item !== null) return renewSubdocument(previous)
     this.#resets.happened()
+    this.#refiled = stored.refiled
     this.#own.stop()
     const ownedPrevious = this.#ownsDoc
     this.#doc = new Y.Doc(optionsOf(previous))
@@ -348,8 +361,11 @@ export class Document extends Emitter<DocumentEvents> {
     const tidyAgain = leaveMarksUntidied(this.#doc, ({ origin }) => origin === this)
     this.#applier.apply(stored.state, edits)
     const filling = { doc: this.#doc, applier: this.#applier, origin: this }
-    applyArrivals(filling, arrivals, stored.filed, this.#host.clientId)
     const [mayWrite, clientId, { doc }] = [this.#host.mayWrite(), this.#host.clientId(), this]
+    applyArrivals(filling, arrivals, stored.filed, clientId, (update) => {
+      // Written, it would wait for ever, and hold up all that comes after it. Of another session nothing comes after it.
+      if (before.clientId === clientId) this.#own.withdraw(update)
+    })
     const carry = (of: number, take: (update: Uint8Array) => void): void =>
       carryOver(doc, { before, clientId: of }, take, (error) => this.emit('error', { error }))
     if (mayWrite === 'yes') {

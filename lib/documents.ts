@@ -245,9 +245,15 @@ export class Documents {
     return this.#options.mayWrite
   }
 
-  #append(id: string, name: string, clientCounter: number, update: Uint8Array): Promise<Appended> {
+  #append(
+    id: string,
+    name: string,
+    clientCounter: number,
+    update: Uint8Array,
+    isWanted?: () => boolean
+  ): Promise<Appended> {
     const body = { document: id, clientCounter, name: this.#isNamed(id) ? null : name, update }
-    return this.#options.ownLog().append('content', kinds.edit, encodeEdit(body))
+    return this.#options.ownLog().append('content', kinds.edit, encodeEdit(body), isWanted)
   }
 
   /**
@@ -309,7 +315,8 @@ export class Documents {
       peers: () => sync().peers,
       isSynced: () => sync().synced,
       clientIdsOf: (device, clientCounter) => this.#entries.clientIdsOf(device, clientCounter),
-      append: (update) => this.#append(id, name, ownLog().clientCounter, update),
+      append: (update, isWanted) =>
+        this.#append(id, name, ownLog().clientCounter, update, isWanted),
       flush: () => ownLog().flush(),
       read: () => this.#entries.read(id),
       isCanonical: () => views.document(id)?.isCanonical === true,
@@ -320,10 +327,10 @@ export class Documents {
       readAll: async () => this.#entries.readEdits(await views.readRefs(id)),
       documentCut: () => cutHash(views.document(id)?.cut ?? new Map<LogId, number>()),
       sendLook: (look) => sync().sendLook({ document: id, ...look }),
-      writeState: (state) => {
+      writeState: (state, refiled) => {
         const record = views.document(id)
         if (record === null) return Promise.resolve()
-        return views.writeState(id, record.filed, state, record.bytesSince)
+        return views.writeState(id, record.filed, state, record.bytesSince, refiled)
       },
       bytesToMerge: () => {
         const record = views.document(id)

@@ -19,20 +19,23 @@ export interface Filling {
   readonly origin: object
 }
 
-/** Takes in what arrived while the entries filed before were read. `clientId` is this session's. */
+/**
+ * Takes in what arrived while the entries filed before were read. `clientId` is this session's; `onLeftOut` is given what of
+ * this device is not taken in.
+ */
 export function applyArrivals(
   { doc, applier, origin }: Filling,
   arrivals: readonly Arrival[],
   filed: number,
-  clientId: () => number
+  clientId: number,
+  onLeftOut: (update: Uint8Array) => void
 ): void {
   for (const arrival of arrivals) {
     if ('own' in arrival) {
-      const held = heldBy(doc)
-      const id = clientId()
       // Refused is what has been read already, or what hung on entries that are gone.
-      if (validateUpdate(arrival.own, { clientId: id, ...held }).verdict === 'apply')
+      if (validateUpdate(arrival.own, { clientId, ...heldBy(doc) }).verdict === 'apply')
         integrateUpdate(doc, arrival.own, origin)
+      else onLeftOut(arrival.own)
     } else if (arrival.number >= filed) applier.apply(null, [arrival.edit])
   }
 }

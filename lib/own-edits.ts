@@ -35,6 +35,9 @@ export class OwnEdits {
   #safety: Safety = { durable: true, devices: [] }
   /** Own updates that are being written. */
   readonly #inFlight = new Set<Uint8Array>()
+  /** Of them, those that are not to be written. */
+  readonly #unwanted = new WeakSet<Uint8Array>()
+  #withdrawn: SkeinError | null = null
 
   constructor(options: OwnEditsOptions) {
     this.#options = options
@@ -70,6 +73,11 @@ export class OwnEdits {
   /** By log, what the last edit that is in the log had seen, itself included; null before the first. */
   get cut(): ReadonlyMap<LogId, number> | null {
     return this.#cut
+  }
+
+  /** What was said of the last update that was withdrawn before it was written, or null. */
+  get withdrawn(): SkeinError | null {
+    return this.#withdrawn
   }
 
   get safety(): Safety {
@@ -139,29 +147,37 @@ export class OwnEdits {
     }
   }
 
+  /** An update that has left hangs on what is gone: it is not written, unless it has been. */
+  withdraw(update: Uint8Array): void {
+    this.#unwanted.add(update)
+  }
+
   /** Sends an update into the log. */
   append(update: Uint8Array): void {
     this.#pace.left()
     this.#inFlight.add(update)
     this.#options.onLeft(update)
-    this.#options.host.append(update).then(
-      ({ cut }) => {
-        this.#inFlight.delete(update)
-        this.#cut = cut
-        this.#pace.written()
-        this.safetyChanged()
-        this.#options.onLogged()
-      },
-      (error: SkeinError) => {
-        this.#inFlight.delete(update)
-        if (error.code !== 'CLOSED') {
-          this.#failure = error
-          this.#options.onError(error)
+    this.#options.host
+      .append(update, () => !this.#unwanted.has(update))
+      .then(
+        ({ cut }) => {
+          this.#inFlight.delete(update)
+          this.#cut = cut
+          this.#pace.written()
+          this.safetyChanged()
+          this.#options.onLogged()
+        },
+        (error: SkeinError) => {
+          this.#inFlight.delete(update)
+          if (error.code !== 'CLOSED') {
+            if (this.#unwanted.has(update)) this.#withdrawn = error
+            else this.#failure = error
+            this.#options.onError(error)
+          }
+          this.#pace.written()
+          this.safetyChanged()
         }
-        this.#pace.written()
-        this.safetyChanged()
-      }
-    )
+      )
   }
 
   /** From here on nothing is logged: better a loud stop than entries that every peer refuses. */

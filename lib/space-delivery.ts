@@ -73,6 +73,11 @@ export class Delivery {
     }
   }
 
+  /** Some may have to be taken back: what was edited so far builds on it, and says so. */
+  mayLeave(): void {
+    for (const document of this.#parts.documents.open) document.flush()
+  }
+
   /** Takes back what does not count any more: all that was made of it. */
   async leaveOut(counts: Counts): Promise<void> {
     const isCounted = ({ log, from }: EntryRef): boolean =>

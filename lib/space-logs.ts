@@ -11,7 +11,7 @@ import type { Health } from './log/health.ts'
 import type { Appended } from './log/group.ts'
 import { behindError } from './log/lost-tail.ts'
 import type { OwnCore } from './log/outbox-records.ts'
-import { OwnLog } from './log/own-log.ts'
+import { OwnLog, type HeldContent } from './log/own-log.ts'
 import { OwnTail } from './log/own-tail.ts'
 import type { Log, LogName } from './log/log.ts'
 import type { LogStore } from './log/store.ts'
@@ -61,6 +61,8 @@ export interface SpaceLogsOptions {
   readonly onForkEvidence: (log: Log, length: number) => void
   /** A log is in the feed now. */
   readonly onLog: (log: Log) => void
+  /** Entries may have to leave: what refers to them already is to be written. */
+  readonly onMayLeave: () => void
   /** Entries do not count any more that had been delivered. */
   readonly onLeaving: (counts: Counts) => Promise<void>
   /** Members' logs are open, and what waited for a role or a key was looked at again. */
@@ -298,13 +300,18 @@ export class SpaceLogs {
       this.#followed.add(device)
     }
     if (this.#isSettled) {
-      await this.feed.recount(onLeaving)
+      await this.feed.recount(onLeaving, () => this.#holdContent())
       this.#mendGapsSoon()
     }
     this.feed.wake()
     ;(this.#ownLog as OwnLog | undefined)?.keysChanged()
     this.#isFollowing = false
     this.#options.onFollowed()
+  }
+
+  #holdContent(): Promise<HeldContent> {
+    this.#options.onMayLeave()
+    return this.#ownLog.holdContent()
   }
 
   #appended(entries: readonly Appended[]): void {

@@ -103,6 +103,7 @@ export class SpaceParts {
       onInvalid: (device, error) => this.emit('peer-error', { device, error }),
       onForkEvidence: (log, length) => this.#forkSeen(log, length),
       onLog: (log) => this.sync.watch(log),
+      onMayLeave: () => this.#delivery.mayLeave(),
       onLeaving: (counts) => this.#delivery.leaveOut(counts),
       onFollowed: () => this.#delivery.followed(),
       onWriting: (error) => this.#writingFailed(error),

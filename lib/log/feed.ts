@@ -12,6 +12,7 @@ import { countContent, type Countable, type Past } from './counts.ts'
 import type { Dep, Entry, LogId } from './entry.ts'
 import type { Appended } from './group.ts'
 import type { OwnCore } from './outbox-records.ts'
+import type { HeldContent } from './own-log.ts'
 import { entriesOf, readBack, type EntryRef } from './read-back.ts'
 import { Reader, type Pending, type ReaderOptions } from './reader.ts'
 import { Readiness } from './readiness.ts'
@@ -204,14 +205,21 @@ export class Feed {
   /**
    * Works out anew what counts, after roles have changed: content that its author's role does not keep any more counts on
    * as the past of what is kept, or is taken back. `leave` is given by log what counts of those that lose something; until
-   * it resolves nothing else is delivered. O(all entries), and only where content may have to leave.
+   * it resolves nothing else is delivered. This device must not write content meanwhile that refers to what leaves: `hold`
+   * resolves once what it refers to already is written, and none is any more until that is released.
+   * O(all entries), and only where content may have to leave.
    */
-  async recount(leave: (counts: Counts) => Promise<void>): Promise<void> {
+  async recount(
+    leave: (counts: Counts) => Promise<void>,
+    hold: () => Promise<HeldContent>
+  ): Promise<void> {
     if (this.#riskNow() === this.#riskBefore) return
     this.#isHeld = true
     this.#ownWhileHeld = []
     this.#busy++
+    let held: HeldContent | null = null
     try {
+      held = await hold()
       while (this.#pumping) await this.#options.yieldTurn()
       const readers = [...this.#readersById.values()]
       for (const { draining } of readers) await draining
@@ -224,7 +232,8 @@ export class Feed {
         logs.push({ id: log.id, kept: this.#countedOf(log, 0), end, pasts })
       }
       // Appended by this device meanwhile.
-      const more = this.#ownWhileHeld.filter(({ core }) => core === 'content')
+      const appended = this.#ownWhileHeld.filter(({ core }) => core === 'content')
+      const more = [...appended, ...held.sealed]
       const counts = countContent(
         logs.map((counted) => ({ ...counted, end: this.deliveredOf(counted.id) })),
         more.flatMap(({ entry }) => entry.deps)
@@ -245,6 +254,7 @@ export class Feed {
       this.#isHeld = false
       this.#done()
       this.wake()
+      held?.release()
     }
   }
 

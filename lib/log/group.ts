@@ -1,6 +1,6 @@
 /** Entries of this device that are written together: taken from the queue, and sealed for their places in its logs. */
 import type { Platform } from '../platform.ts'
-import type { SkeinError } from '../errors.ts'
+import { SkeinError } from '../errors.ts'
 import { sealEntry, type Dep, type Entry, type LogId } from './entry.ts'
 import type { OwnCore } from './outbox-records.ts'
 import type { Log } from './log.ts'
@@ -24,6 +24,8 @@ export interface Waiting {
   readonly kind: number
   readonly body: Uint8Array
   readonly timeMs: number
+  /** False once it is not to be written any more; asked until it is sealed. */
+  readonly isWanted: () => boolean
   readonly resolve: (appended: Appended) => void
   readonly reject: (error: SkeinError) => void
 }
@@ -41,6 +43,17 @@ export interface SealOptions {
   readonly keyFor: (core: OwnCore) => Uint8Array | null
   /** What a new entry says it has seen, and the whole cut behind it. */
   readonly seen: (core: OwnCore) => Promise<{ deps: Dep[]; cut: Map<LogId, number> }>
+}
+
+/** What is still to be written of a queue; who waits for the rest is told. */
+export function wantedOf(queue: readonly Waiting[]): Waiting[] {
+  return queue.filter(({ isWanted, reject }) => {
+    if (isWanted()) return true
+    reject(
+      new SkeinError('EDIT_INVALID', 'What was edited hangs on entries that do not count any more')
+    )
+    return false
+  })
 }
 
 /**

@@ -16,7 +16,14 @@ import { SkeinError, storageError, type ErrorCode } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Outbox, OutboxRecord } from '../platform.ts'
 import { maxBodyBytes, type LogId } from './entry.ts'
-import { sealGroup, type Appended, type Group, type SealOptions, type Waiting } from './group.ts'
+import {
+  sealGroup,
+  wantedOf,
+  type Appended,
+  type Group,
+  type SealOptions,
+  type Waiting
+} from './group.ts'
 import { behindError, forkedError, LostTail } from './lost-tail.ts'
 import { coreOf, recordKinds, watermarkRecord, type OwnCore } from './outbox-records.ts'
 import type { Log } from './log.ts'
@@ -56,6 +63,13 @@ export interface OwnLogOptions extends SealOptions {
   readonly reopenStore: () => Promise<void>
 }
 
+/** While content refers to what is about to change, none of it is written. */
+export interface HeldContent {
+  /** What was sealed before and could not be written yet, for a failure: it will be, as it is. */
+  readonly sealed: readonly Appended[]
+  readonly release: () => void
+}
+
 export class OwnLog extends Emitter<OwnLogEvents> {
   readonly #options: OwnLogOptions
   readonly #logs: Record<OwnCore, Log>
@@ -75,6 +89,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #written = 0
   /** All that is in the queue waits for a key. */
   #lacksKey = false
+  /** While no content is written: until when. */
+  #held: Promise<void> | null = null
   #keysChanged: (() => void)[] = []
   #trimAt = trimAtBytes
 
@@ -193,15 +209,26 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return this.#options.outbox.read()
   }
 
+  /** What of the queue is not held. The queue itself where nothing is: what comes meanwhile is in it. */
+  get #writable(): Waiting[] {
+    if (this.#held === null) return this.#queue
+    return this.#queue.filter(({ core }) => core === 'control')
+  }
+
   get isIdle(): boolean {
     return this.#queue.length === 0 && this.#group === null
   }
 
   /**
    * Adds an entry; resolves when it is durable and appended, however long that takes, and rejects only when the log is
-   * closed first, or with `ENTRY_TOO_LARGE`.
+   * closed first, with `ENTRY_TOO_LARGE`, or with `EDIT_INVALID` where it is not wanted any more before it is sealed.
    */
-  append(core: OwnCore, kind: number, body: Uint8Array): Promise<Appended> {
+  append(
+    core: OwnCore,
+    kind: number,
+    body: Uint8Array,
+    isWanted: () => boolean = () => true
+  ): Promise<Appended> {
     if (this.#closed) return Promise.reject(closedError())
     if (body.length > maxBodyBytes) {
       const message = `An entry has at most ${maxBodyBytes} bytes; this one has ${body.length}`
@@ -209,7 +236,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     }
     return new Promise((resolve, reject) => {
       const timeMs = this.#options.platform.clock.now()
-      this.#queue.push({ core, kind, body, timeMs, resolve, reject })
+      this.#queue.push({ core, kind, body, timeMs, isWanted, resolve, reject })
       this.#taken++
       this.#lacksKey = false
       this.#run()
@@ -219,6 +246,28 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   /** Resolves when everything in the queue now is durable; rejects when writing fails meanwhile. */
   flush(): Promise<void> {
     return this.#flush(true)
+  }
+
+  /** Writes what of the content in the queue can be written now, and then none until it is released. */
+  async holdContent(): Promise<HeldContent> {
+    const upTo = this.#taken
+    while (this.#written < upTo && this.#error === null && !this.#lacksKey) {
+      this.#run()
+      if (this.#running === null) break
+      await this.#running
+    }
+    let release = (): void => {}
+    this.#held = new Promise((resolve) => {
+      release = () => {
+        this.#held = null
+        resolve()
+        this.#run()
+      }
+    })
+    // Of which some may have been sealed already.
+    await this.#running
+    const sealed = this.#group?.appended.filter(({ core }) => core === 'content') ?? []
+    return { sealed, release }
   }
 
   /** There may be a key now for what waits for one. */
@@ -237,6 +286,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       this.#run()
       const running = this.#running ?? this.#recovering
       if (running !== null) await running
+      else if (this.#held !== null) await this.#held
       else if (!this.#lacksKey) throw behindError(this.#lost.asks)
       else if (waitsForKey) await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
       else throw new SkeinError('NOT_ALLOWED', 'No content key is here that may be used')
@@ -296,6 +346,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     if (this.isIdle || this.#cancelRetry !== null || this.#lacksKey) return
     // A group that was begun goes on: it recovers what the store lost meanwhile.
     if (this.isBehind && this.#group === null) return
+    if (this.#group === null && this.#writable.length === 0) return
     this.#running = this.#write().finally(() => {
       this.#running = null
       this.#recoverMaybe() // The store may have been opened again for another space meanwhile.
@@ -309,7 +360,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       this.#group ??= await this.#sealGroup()
       const group = this.#group
       if (group === null) {
-        this.#lacksKey = this.#queue.length > 0
+        this.#lacksKey = this.#writable.length > 0
         if (this.#lacksKey) this.#options.onKeyWanted()
         return
       }
@@ -358,10 +409,12 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** Seals what waits, up to a size; null where nothing can be sealed. */
   async #sealGroup(): Promise<Group | null> {
-    const { group, lacksKey } = await sealGroup(this.#queue, this.#logs, this.#options)
-    const taken = lacksKey ? new Set(group.waiting) : null
-    if (taken === null) this.#queue.splice(0, group.waiting.length)
-    else this.#queue = this.#queue.filter((next) => !taken.has(next))
+    const before = this.#queue.length
+    this.#queue = wantedOf(this.#queue)
+    this.#written += before - this.#queue.length
+    const { group } = await sealGroup(this.#writable, this.#logs, this.#options)
+    const taken = new Set(group.waiting)
+    this.#queue = this.#queue.filter((next) => !taken.has(next))
     return group.waiting.length === 0 ? null : group
   }
 

@@ -43,6 +43,8 @@ export interface StoredDocument {
   readonly filed: number
   /** Bytes of those in `since`. */
   readonly bytes: number
+  /** How often what is filed under the document has been replaced, in this run: see `refile`. */
+  readonly refiled: number
 }
 
 export interface StoredEvent {
@@ -59,6 +61,7 @@ export class ViewStore {
   readonly #database: () => KeyValueStore
   readonly #space: Uint8Array
   readonly #documentsById = new Map<string, DocumentRecord>()
+  readonly #refiledById = new Map<string, number>()
   readonly #cut = new Map<LogId, number>()
   #writes: Write[] = []
   readonly #changed = new Set<DocumentRecord>()
@@ -100,6 +103,11 @@ export class ViewStore {
 
   document(id: string): DocumentRecord | null {
     return this.#documentsById.get(id) ?? null
+  }
+
+  /** How often what is filed under a document has been replaced in this run. */
+  refiledOf(id: string): number {
+    return this.#refiledById.get(id) ?? 0
   }
 
   /** Notes that a log has been delivered so far. */
@@ -171,7 +179,8 @@ export class ViewStore {
   /** Reads a document as it stood after `filed` entries, at the moment of the call. */
   async read(id: string): Promise<StoredDocument> {
     const record = this.#documentsById.get(id)
-    if (record === undefined) return { state: null, since: [], filed: 0, bytes: 0 }
+    const refiled = this.refiledOf(id)
+    if (record === undefined) return { state: null, since: [], filed: 0, bytes: 0, refiled }
     // Before the flush: what is filed during it may not be written with it.
     const { filed, bytesSince: bytes } = record
     await this.flush()
@@ -183,7 +192,7 @@ export class ViewStore {
       merged = decoding.readVarUint(decoder)
       state = decoding.readTailAsUint8Array(decoder)
     }
-    return { state, since: await this.#readRefs(id, merged, filed), filed, bytes }
+    return { state, since: await this.#readRefs(id, merged, filed), filed, bytes, refiled }
   }
 
   /** All entries of a document, in the order of delivery, at the moment of the call. */
@@ -200,6 +209,7 @@ export class ViewStore {
   async refile(id: string, refs: readonly EntryRef[], bytes: number): Promise<void> {
     const before = this.#documentsById.get(id)
     if (before === undefined) return
+    this.#refiledById.set(id, this.refiledOf(id) + 1)
     const record = newRecord(id, before.name, before.isCanonical)
     const key = fromHex(id)
     const first = this.#key(tables.filed, key, uint32(0))
@@ -228,15 +238,18 @@ export class ViewStore {
 
   /**
    * Replaces a document's merged state, atomically, by one that includes its first `merged` entries: `bytesMerged` more
-   * than before. Does nothing if a later one has been written meanwhile.
+   * than before. Does nothing if a later one has been written meanwhile, or if it is of entries that were replaced since
+   * they were read (`refiled`).
    */
   async writeState(
     id: string,
     merged: number,
     state: Uint8Array,
-    bytesMerged: number
+    bytesMerged: number,
+    refiled: number
   ): Promise<void> {
     const record = this.#documentsById.get(id)
+    if (refiled !== this.refiledOf(id)) return
     if (record === undefined || record.isCanonical || merged <= record.merged) return
     const encoder = encoding.createEncoder()
     encoding.writeVarUint(encoder, merged)

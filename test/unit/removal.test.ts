@@ -11,6 +11,8 @@ import type {
   Platform,
   Space
 } from '../../lib/index.ts'
+import { Documents } from '../../lib/documents.ts'
+import { ViewStore } from '../../lib/views/view-store.ts'
 import { deadline, once } from '../events.ts'
 import {
   device,
@@ -273,6 +275,79 @@ test('whom a removal had left out that has fallen is handed the key that came wi
   await whenRole(bob.space, carol, 'writer')
   await whenReads(await space.open('ideas'), 'bob ')
   await whenReads(await carol.space.open('ideas'), 'bob ')
+})
+
+test('what is typed while entries are leaving never hangs on them, and what is typed after it arrives', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const note = await space.open('ideas')
+  await write(note, 'alice ')
+  const [atBob, atCarol] = [await bob.space.open('ideas'), await carol.space.open('ideas')]
+  await Promise.all([whenText(atBob.doc, 'alice '), whenText(atCarol.doc, 'alice ')])
+  part(network, [alice], [bob, carol])
+  await write(atBob, 'late ')
+  await whenText(atCarol.doc, 'alice late ')
+  await space.remove(bob.id)
+  const refused = once<DocumentEvents['error']>(
+    (listener) => atCarol.on('error', listener),
+    waitMs,
+    'what was typed in vain is told of'
+  )
+  // oxlint-disable-next-line typescript/unbound-method -- called with the documents that it is a method of
+  const { recount } = Documents.prototype
+  Documents.prototype.recount = function (...args) {
+    // It is known what leaves, and the document shows it still.
+    if (bodyOf(atCarol) === 'alice late ')
+      atCarol.doc.getText('body').insert('alice late '.length, 'typed ')
+    return recount.apply(this, args)
+  }
+  try {
+    network.heal()
+    assert.is((await refused).error.code, 'EDIT_INVALID')
+  } finally {
+    Documents.prototype.recount = recount
+  }
+  await whenReads(atCarol, 'alice ')
+  await write(atCarol, 'carol ')
+  await whenReads(note, 'alice carol ')
+  assert.is(bodyOf(atCarol), 'alice carol ')
+  await carol.restart()
+  const again = await carol.space.open('ideas')
+  await write(again, 'again ')
+  await whenReads(note, 'alice carol again ')
+})
+
+test('a document that is closed while entries leave it is opened again without them', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  const [note, atBob] = [await space.open('ideas'), await bob.space.open('ideas')]
+  await write(note, 'alice ')
+  await whenText(atBob.doc, 'alice ')
+  part(network, [alice], [bob])
+  await write(atBob, 'late ')
+  await space.remove(bob.id)
+  // oxlint-disable-next-line typescript/unbound-method -- called with the views that it is a method of
+  const { refile } = ViewStore.prototype
+  const closed = new Promise<void>((resolve) => {
+    ViewStore.prototype.refile = async function (...args) {
+      await refile.apply(this, args)
+      resolve(atBob.close())
+    }
+  })
+  try {
+    network.heal()
+    await deadline(closed, waitMs, 'bob’s document is closed')
+  } finally {
+    ViewStore.prototype.refile = refile
+  }
+  assert.is(bodyOf(await bob.space.open('ideas')), 'alice ')
+  await bob.restart()
+  assert.is(bodyOf(await bob.space.open('ideas')), 'alice ')
 })
 
 test('a demoted writer reads on and writes no more; promoted again it writes', async () => {
