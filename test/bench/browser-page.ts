@@ -17,6 +17,15 @@ async function open(): Promise<{ skein: Skein; note: import('skein').Document }>
   return { skein, note: await space.open('paper') }
 }
 
+/** Resolves when all its updates are written: a transaction waits for those before it on the same store only. */
+async function written({ db }: IndexeddbPersistence): Promise<void> {
+  const request = db!.transaction('updates', 'readwrite').objectStore('updates').count()
+  await new Promise<void>((resolve, reject) => {
+    request.transaction!.oncomplete = () => resolve()
+    request.transaction!.onabort = () => reject(request.transaction!.error!)
+  })
+}
+
 export const benchPage = {
   /** Durable appends and plain transactions of as many rows, taking turns; milliseconds each. */
   async append(count: number): Promise<Record<'plain' | 'hypercore' | 'skein', number[]>> {
@@ -82,7 +91,7 @@ export const benchPage = {
       }
     }
     await note.saved()
-    await persistence.set('filled', 1)
+    await written(persistence)
     const { length } = note.doc.getText('body')
     if (other.getText('body').length !== length) throw new Error('The texts differ')
     await skein.close()
