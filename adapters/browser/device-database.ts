@@ -14,21 +14,31 @@ const secretsKey = 'secrets'
 export class DeviceDatabase {
   readonly #database: IDBDatabase
   readonly #fence: number
+  /** As they were when this was opened, until they are read first. */
+  #secrets: { bytes: Uint8Array | null } | null
 
-  private constructor(database: IDBDatabase, fence: number) {
+  private constructor(database: IDBDatabase, fence: number, secrets: Uint8Array | null) {
     this.#database = database
     this.#fence = fence
+    this.#secrets = { bytes: secrets }
   }
 
   /** Fails with `DISK_FULL`, `STORAGE_FAILED`. */
   static async open(name: string, factory: IDBFactory): Promise<DeviceDatabase> {
     return naming(name, async () => {
       const database = await openDatabase(name, { factory, stores: [keys, outboxes, fenceStore] })
-      return new DeviceDatabase(database, await takeFence(database))
+      let secrets!: IDBRequest<Uint8Array | undefined>
+      const fence = await takeFence(database, [keys], (transaction) => {
+        secrets = transaction.objectStore(keys).get(secretsKey)
+      })
+      return new DeviceDatabase(database, fence, secrets.result ?? null)
     })
   }
 
   readSecrets(): Promise<Uint8Array | null> {
+    const known = this.#secrets
+    this.#secrets = null
+    if (known !== null) return Promise.resolve(known.bytes)
     return naming('the keys of this device', async () => {
       const request = this.#database.transaction(keys).objectStore(keys).get(secretsKey)
       return ((await settled(request)) as Uint8Array | undefined) ?? null
@@ -36,6 +46,7 @@ export class DeviceDatabase {
   }
 
   writeSecrets(bytes: Uint8Array): Promise<void> {
+    this.#secrets = null
     return this.#write(keys, (store) => store.put(bytes.slice(), secretsKey))
   }
 

@@ -10,9 +10,17 @@ const currentKey = 'current'
 /** Marks of openings long ago; no tab sleeps through so many. */
 const kept = 1_000
 
-/** Takes the number of a new opening; whoever had the one before cannot write any more. */
-export async function takeFence(database: IDBDatabase): Promise<number> {
-  const transaction = database.transaction(fenceStore, 'readwrite', { durability: 'strict' })
+/**
+ * Takes the number of a new opening; whoever had the one before cannot write any more. `read` asks for what else is wanted,
+ * of `stores`, as that one has left it. It need not be on the disk: a power loss ends every opening.
+ */
+export async function takeFence(
+  database: IDBDatabase,
+  stores: readonly string[] = [],
+  read: (transaction: IDBTransaction) => void = () => {}
+): Promise<number> {
+  const transaction = database.transaction([fenceStore, ...stores], 'readwrite')
+  read(transaction)
   const store = transaction.objectStore(fenceStore)
   const before = ((await settled(store.get(currentKey))) as number | undefined) ?? 0
   store.put(before + 1, currentKey)

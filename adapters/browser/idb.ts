@@ -3,13 +3,15 @@
 export interface OpenOptions {
   readonly factory: IDBFactory
   readonly stores: readonly string[]
+  /** One that is open already; it is closed where it lacks a store, and opened anew. */
+  readonly opened?: IDBDatabase | null
   /** The database is gone from under the page: its data was cleared, or the browser shut it. */
   readonly onClosed?: () => void
 }
 
 /** Opens, or makes, a database that has at least these stores. */
 export async function openDatabase(name: string, options: OpenOptions): Promise<IDBDatabase> {
-  let database = await openAt(name, undefined, options)
+  let database = options.opened ?? (await openAt(name, undefined, options))
   while (options.stores.some((store) => !database.objectStoreNames.contains(store))) {
     const version = database.version + 1
     database.close()

@@ -20,28 +20,46 @@ export class PageStorage implements Storage {
   readonly #device: DeviceDatabase
   readonly #options: PageStorageOptions
   readonly #openOutboxes = new Set<string>()
+  readonly #fence: number
+  /** Open since its fence was taken, for the first Corestore. */
+  #opened: IDBDatabase | null
   #rocks: Rocks | null = null
-  #fence = 0
   #isClosed = false
 
-  private constructor(location: string, device: DeviceDatabase, options: PageStorageOptions) {
-    this.#logs = `skein/${location}/logs`
+  private constructor(
+    logs: string,
+    device: DeviceDatabase,
+    { fence, database }: TakenLogs,
+    options: PageStorageOptions
+  ) {
+    this.#logs = logs
     this.#device = device
+    this.#fence = fence
+    this.#opened = database
     this.#options = options
   }
 
   /** Whoever had it open cannot write to it any more. */
   static async open(location: string, options: PageStorageOptions): Promise<PageStorage> {
-    const device = await DeviceDatabase.open(`skein/${location}/device`, options.factory)
-    const storage = new PageStorage(location, device, options)
-    await storage.#takeLogs()
-    return storage
+    const { factory } = options
+    const name = `skein/${location}/logs`
+    const opening = [
+      DeviceDatabase.open(`skein/${location}/device`, factory),
+      takeLogs(name, factory)
+    ] as const
+    const [device, logs] = await Promise.allSettled(opening)
+    if (device.status === 'fulfilled' && logs.status === 'fulfilled')
+      return new PageStorage(name, device.value, logs.value, options)
+    if (device.status === 'fulfilled') device.value.close()
+    if (logs.status === 'fulfilled') logs.value.database.close()
+    throw device.status === 'rejected' ? device.reason : (logs as PromiseRejectedResult).reason
   }
 
   /** A new one at each reading, for one Corestore: when that is closed, so is this. */
   get corestore(): object {
     const { factory } = this.#options
-    this.#rocks = new Rocks(this.#logs, { factory, fence: this.#fence })
+    this.#rocks = new Rocks(this.#logs, { factory, fence: this.#fence, opened: this.#opened })
+    this.#opened = null
     return new HypercoreStorage(this.#rocks)
   }
 
@@ -84,18 +102,7 @@ export class PageStorage implements Storage {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#device.close()
-  }
-
-  async #takeLogs(): Promise<void> {
-    const { factory } = this.#options
-    try {
-      const database = await openDatabase(this.#logs, { factory, stores: [fenceStore] })
-      this.#fence = await takeFence(database)
-      database.close()
-    } catch (cause) {
-      this.#device.close()
-      throw storageError('The logs could not be opened', cause)
-    }
+    this.#opened?.close()
   }
 
   #check(name: string): void {
@@ -104,5 +111,19 @@ export class PageStorage implements Storage {
       throw new TypeError(`An outbox's name has letters, digits and -, not ${JSON.stringify(name)}`)
     }
     if (this.#openOutboxes.has(name)) throw new TypeError(`The outbox ${name} is open`)
+  }
+}
+
+interface TakenLogs {
+  readonly database: IDBDatabase
+  readonly fence: number
+}
+
+async function takeLogs(name: string, factory: IDBFactory): Promise<TakenLogs> {
+  try {
+    const database = await openDatabase(name, { factory, stores: [fenceStore] })
+    return { database, fence: await takeFence(database) }
+  } catch (cause) {
+    throw storageError('The logs could not be opened', cause)
   }
 }

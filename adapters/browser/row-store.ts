@@ -20,12 +20,15 @@ export interface RowStoreOptions {
   readonly factory?: IDBFactory
   /** The number of this opening: see `fence.ts`. Default: none, whoever opens the database may write. */
   readonly fence?: number
+  /** The database, where it is open already: it is closed with this. */
+  readonly opened?: IDBDatabase | null
 }
 
 export class RowStore {
   readonly #name: string
   readonly #factory: IDBFactory | undefined
   readonly #fence: number | undefined
+  readonly #given: IDBDatabase | null
   readonly #stores = new Set<string>()
   readonly #held = new Set<Snapshot>()
   readonly #cache = new RowCache()
@@ -40,6 +43,7 @@ export class RowStore {
     this.#name = name
     this.#factory = options.factory
     this.#fence = options.fence
+    this.#given = options.opened ?? null
   }
 
   /** Stores are made when the database is opened; after that, only those that are there can be named. */
@@ -52,7 +56,8 @@ export class RowStore {
   async open(): Promise<void> {
     this.#database = await openDatabase(this.#name, {
       factory: this.#factory ?? indexedDB,
-      stores: [...this.#stores, ...(this.#fence === undefined ? [] : [fenceStore])]
+      stores: [...this.#stores, ...(this.#fence === undefined ? [] : [fenceStore])],
+      opened: this.#given
     })
   }
 
