@@ -16,6 +16,7 @@ const replacements: Readonly<Record<string, string>> = {
   'sodium-universal': own('sodium-universal.ts'),
   'sodium-native': own('sodium-universal.ts'),
   'rocksdb-native': own('rocks.ts'),
+  'quickbit-universal': own('quickbit.ts'),
   'which-runtime': own('shims/which-runtime.ts'),
   'device-file': own('shims/none.ts'),
   ws: own('shims/ws.ts'),

@@ -306,6 +306,34 @@ declare module 'protomux' {
   }
 }
 
+declare module 'quickbit-universal/fallback' {
+  export interface Chunk {
+    readonly field: Uint32Array
+    /** In bytes. */
+    readonly offset: number
+  }
+  class Index {
+    static from(
+      field: Uint32Array | Chunk[],
+      byteLength: number
+    ): Index & { update(bit: number): boolean }
+    constructor(byteLength: number)
+    readonly handle: Uint32Array
+    skipFirst(value: boolean, position: number): number
+    skipLast(value: boolean, position: number): number
+  }
+  const quickbit: {
+    readonly get: (field: Uint32Array, bit: number) => boolean
+    readonly set: (field: Uint32Array, bit: number, value: boolean) => boolean
+    readonly fill: (field: Uint32Array, value: boolean, start: number, end: number) => Uint32Array
+    readonly clear: (field: Uint32Array, ...chunks: Chunk[]) => void
+    readonly findFirst: (field: Uint32Array, value: boolean, position: number) => number
+    readonly findLast: (field: Uint32Array, value: boolean, position: number) => number
+    readonly Index: typeof Index
+  }
+  export default quickbit
+}
+
 declare module 'sodium-universal' {
   interface Sodium {
     readonly crypto_pwhash_ALG_ARGON2ID13: number
