@@ -41,6 +41,6 @@ export class MergedState {
     const { host, doc, refiled, isSettled } = this.#options
     if (!isSettled() || host.isCanonical()) return
     if (always && host.bytesToMerge().since === 0) return
-    await host.writeState(Y.encodeStateAsUpdateV2(doc()), refiled())
+    await host.writeState(Y.encodeStateAsUpdate(doc()), refiled())
   }
 }

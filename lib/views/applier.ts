@@ -31,11 +31,23 @@ export interface ApplierOptions {
   readonly onRefused: (edit: IncomingEdit, error: SkeinError) => void
 }
 
+/** V1 of a document without content. */
+const emptyBytes = 2
+
 interface Waiting {
   readonly clientId: number
   /** In the order of their log. */
   readonly edits: IncomingEdit[]
   readonly for: { readonly client: number; readonly clock: number }
+}
+
+/**
+ * Merged states are Yjs updates V1, which take twice the bytes of V2 and a good half of its time to open. V2, in stores of
+ * before, begins with a 0, where V1 has its number of clients.
+ */
+function applyState(doc: Y.Doc, state: Uint8Array, origin: object): void {
+  if (state[0] === 0 && state.length > emptyBytes) Y.applyUpdateV2(doc, state, origin)
+  else Y.applyUpdate(doc, state, origin)
 }
 
 export class Applier {
@@ -59,7 +71,7 @@ export class Applier {
   apply(state: Uint8Array | null, edits: readonly IncomingEdit[]): void {
     const { doc, origin } = this.#options
     doc.transact(() => {
-      if (state !== null) Y.applyUpdateV2(doc, state, origin)
+      if (state !== null) applyState(doc, state, origin)
       for (const edit of edits) this.take(edit)
     }, origin)
   }

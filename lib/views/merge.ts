@@ -3,7 +3,7 @@ import * as Y from 'yjs'
 import { leaveMarksUntidied } from '../log/changes.ts'
 import { Applier, type ApplierOptions, type IncomingEdit } from './applier.ts'
 
-/** The state (V2) after these edits, or null while one of them waits for something. */
+/** The state after these edits, or null while one of them waits for something. */
 export function mergedState(
   state: Uint8Array | null,
   edits: readonly IncomingEdit[],
@@ -15,7 +15,7 @@ export function mergedState(
   // What is refused here is reported when the document is opened by someone who listens.
   const applier = new Applier({ doc, origin, clientIdsOf, onRefused: () => {} })
   applier.apply(state, edits)
-  const merged = applier.isWaiting ? null : Y.encodeStateAsUpdateV2(doc)
+  const merged = applier.isWaiting ? null : Y.encodeStateAsUpdate(doc)
   doc.destroy()
   return merged
 }

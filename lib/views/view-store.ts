@@ -8,7 +8,7 @@
  *     'd' document(8)                → varString(name) • varUint(entries filed) • varUint(entries merged)
  *                                      • varUint(bytes filed since) • varUint(bytes merged)
  *                                      • varUint(1: canonical) • (log(8) • varUint(end of its last entry there))*
- *     's' document(8)                → varUint(entries merged) • Yjs state update V2
+ *     's' document(8)                → varUint(entries merged) • state      // V1; V2, which begins with a 0, from before
  *     'f' document(8) uint32 number  → ref            // an entry, in the order of delivery; merged ones too
  *     'e' uint32 number              → ref • varString(type)      // an application event
  *     ref       := log(8) • varUint(from) • varUint(to)
@@ -35,7 +35,7 @@ const flushAtRecords = 512
 const tables = { cut: 0x63, document: 0x64, state: 0x73, filed: 0x66, event: 0x65 } as const
 
 export interface StoredDocument {
-  /** Yjs state, V2, or null when nothing has been merged yet. */
+  /** A Yjs update, see `applier.ts`; null when nothing has been merged yet. */
   readonly state: Uint8Array | null
   /** The entries since, in the order of delivery. */
   readonly since: readonly EntryRef[]
@@ -75,21 +75,22 @@ export class ViewStore {
   }
 
   async ready(): Promise<void> {
-    const cut = await this.#database().get(this.#key(tables.cut))
+    const database = this.#database()
+    const last = { ...this.#bounds(tables.event), reverse: true, limit: 1 }
+    const [cut, documents, events] = await Promise.all([
+      database.get(this.#key(tables.cut)),
+      rowsOf(database.iterator(this.#bounds(tables.document))),
+      rowsOf(database.iterator(last))
+    ])
     if (cut !== null) {
       for (const [log, length] of decodeAll(new Uint8Array(cut), 'cut', readCut))
         this.#cut.set(log, length)
     }
-    for await (const { key, value } of this.#range(tables.document)) {
+    for (const { key, value } of documents) {
       const id = toHex(key.subarray(33))
       this.#documentsById.set(id, decodeRecord(id, new Uint8Array(value)))
     }
-    const last = this.#database().iterator({
-      ...this.#bounds(tables.event),
-      reverse: true,
-      limit: 1
-    })
-    for await (const { key } of last) this.#events = numberAt(key, 33) + 1
+    for (const { key } of events) this.#events = numberAt(key, 33) + 1
   }
 
   /** By log, the delivered length that all this includes. */
@@ -351,10 +352,12 @@ export class ViewStore {
     const longest = new Uint8Array(16).fill(255)
     return { gte: this.#key(table), lt: this.#key(table, longest) }
   }
+}
 
-  #range(table: number): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
-    return this.#database().iterator(this.#bounds(table))
-  }
+async function rowsOf<Row>(range: AsyncIterable<Row>): Promise<Row[]> {
+  const rows: Row[] = []
+  for await (const row of range) rows.push(row)
+  return rows
 }
 
 function newRecord(id: string, name: string, isCanonical = false): DocumentRecord {

@@ -53,6 +53,20 @@ test('edits wait for what they refer to, through several that wait for each othe
   assert.is([...texts][0]!.length, 6)
 })
 
+test('a merged state is taken as V1, and as V2 from a store of before', () => {
+  const before = new Y.Doc()
+  const text = before.getText('body')
+  text.insert(0, 'merged')
+  text.delete(0, 1)
+  for (const of of [before, new Y.Doc()]) {
+    for (const state of [Y.encodeStateAsUpdate(of), Y.encodeStateAsUpdateV2(of)]) {
+      const doc = new Y.Doc()
+      applierOf(doc).applier.apply(state, [])
+      assert.equal(Y.encodeStateAsUpdate(doc), Y.encodeStateAsUpdate(of))
+    }
+  }
+})
+
 test('one that waits for what never comes holds up nobody but its author', () => {
   const doc = new Y.Doc()
   const { applier } = applierOf(doc)
