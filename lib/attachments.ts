@@ -55,7 +55,8 @@ export interface AttachedContent {
 
 interface Attached {
   readonly view: AttachedView
-  readonly clientCounter: number
+  /** Null until it has one, and has written nothing. */
+  clientCounter: number | null
   /** Its last presence, and the client id that it is of. */
   presence: { update: Uint8Array; clientId: number } | null
 }
@@ -64,8 +65,8 @@ interface Attached {
 export class Attachments {
   readonly #attachedById = new Map<string, Attached[]>()
 
-  add(id: string, view: AttachedView, clientCounter: number): Attached {
-    const attached = { view, clientCounter, presence: null }
+  add(id: string, view: AttachedView): Attached {
+    const attached = { view, clientCounter: null, presence: null }
     this.#attachedById.set(id, [...this.of(id), attached])
     return attached
   }
@@ -115,6 +116,6 @@ export class Attachments {
     const attached = this.of(id).findLast(({ presence }) => presence !== null)
     return attached === undefined
       ? null
-      : { clientCounter: attached.clientCounter, update: attached.presence!.update }
+      : { clientCounter: attached.clientCounter!, update: attached.presence!.update }
   }
 }

@@ -3,7 +3,12 @@
  * open cheap to open.
  */
 import type * as Y from 'yjs'
-import { Attachments, type AttachedView, type Attachment } from './attachments.ts'
+import {
+  Attachments,
+  type AttachedContent,
+  type AttachedView,
+  type Attachment
+} from './attachments.ts'
 import { ClosedMerge } from './closed-merge.ts'
 import { DocumentEntries } from './document-entries.ts'
 import type { DocumentHost } from './document-host.ts'
@@ -192,18 +197,32 @@ export class Documents {
   ): Promise<Attachment> {
     const { views, feed, ownLog, sync, device: me, space } = this.#options
     const id = documentIdOf(space, name)
-    const counter = (await clientCounter) ?? (await ownLog().newClientCounter())
-    const attached = this.#attachments.add(id, view, counter)
+    const attached = this.#attachments.add(id, view)
+    const read = async (): Promise<AttachedContent> => {
+      const { stored, edits } = await this.#entries.read(id)
+      const clientIds = edits.map((edit) =>
+        this.#entries.clientIdsOf(edit.device, edit.clientCounter)
+      )
+      const isCanonical = views.document(id)?.isCanonical === true
+      return { stored, edits, clientIds, isCanonical }
+    }
+    // While the counter is being made durable; what comes from here on is told to the view.
+    let reading: Promise<AttachedContent> | null = read()
+    reading.catch(() => {}) // Told to whoever reads.
+    const counter = await Promise.resolve(clientCounter)
+      .then((known) => known ?? ownLog().newClientCounter())
+      .catch((error: unknown) => {
+        this.#attachments.remove(id, attached)
+        throw error
+      })
+    attached.clientCounter = counter
     return {
       clientCounter: counter,
       clientId: () => this.#entries.clientIdsOf(me, counter)[0] ?? null,
-      read: async () => {
-        const { stored, edits } = await this.#entries.read(id)
-        const clientIds = edits.map((edit) =>
-          this.#entries.clientIdsOf(edit.device, edit.clientCounter)
-        )
-        const isCanonical = views.document(id)?.isCanonical === true
-        return { stored, edits, clientIds, isCanonical }
+      read: () => {
+        const first = reading
+        reading = null
+        return first ?? read()
       },
       append: (update) => this.#append(id, name, counter, update),
       flush: () => ownLog().flush(),

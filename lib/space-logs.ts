@@ -117,17 +117,27 @@ export class SpaceLogs {
     return this.#own
   }
 
-  async open(): Promise<void> {
-    const { context, control, health, viewCut, onWriting } = this.#options
+  /** Opens this device's logs and its outbox. */
+  async openOwn(): Promise<void> {
+    const { context, control } = this.#options
     const { store, storage, platform, device } = context
-    this.#own = {
-      control: await store.open(this.#nameOf(device.publicKey, 'control'), device),
-      content: await store.open(this.#nameOf(device.publicKey, 'content/0'), device)
-    }
+    const opening = storage.openOutbox(toHex(control.ring.space))
+    const own = [
+      store.open(this.#nameOf(device.publicKey, 'control'), device),
+      store.open(this.#nameOf(device.publicKey, 'content/0'), device)
+    ] as const
+    const [outbox, controlLog, contentLog] = await Promise.all([opening, ...own]).catch(
+      async (error: unknown) => {
+        // What it fails with has been told, or is `error`.
+        await opening.then((opened) => opened.close()).catch(() => {})
+        throw error
+      }
+    )
+    this.#own = { control: controlLog, content: contentLog }
     this.#ownLog = new OwnLog({
-      control: this.#own.control,
-      content: this.#own.content,
-      outbox: await storage.openOutbox(toHex(control.ring.space)),
+      control: controlLog,
+      content: contentLog,
+      outbox,
       isStoreDurable: storage.isDurable === true,
       copyId: storage.copyId ?? null,
       platform,
@@ -138,6 +148,12 @@ export class SpaceLogs {
       assertRoom: () => store.assertRoom(),
       reopenStore: () => context.reopenStore()
     })
+  }
+
+  /** After `openOwn`, and after the views were read. */
+  async open(): Promise<void> {
+    const { context, control, health, viewCut, onWriting } = this.#options
+    const { platform, device } = context
     await this.#ownLog.ready()
     this.#ownLog.on('appended', ({ entries }) => this.#appended(entries))
     this.#ownLog.on('failed', ({ error }) => onWriting(error))
@@ -287,18 +303,24 @@ export class SpaceLogs {
     const { context, control, viewCut, isClosing, onLog, onForkEvidence, onLeaving } = this.#options
     this.#isFollowWanted = false
     this.#isFollowing = true
-    for (const { record, device } of control.members.values()) {
-      if (device === this.#me || this.#followed.has(device)) continue
-      for (const core of ['control', 'content/0'] as const) {
-        if (isClosing()) return
-        const log = await context.store.open(this.#nameOf(record.signKey, core), null)
-        if (this.feed.has(log.id)) continue
-        log.on('conflict', ({ length }) => onForkEvidence(log, length))
-        this.feed.add(log, core === 'control' ? 0 : (viewCut().get(log.id) ?? 0))
-        onLog(log)
-      }
-      this.#followed.add(device)
+    if (isClosing()) return
+    const come = [...control.members.values()].filter(
+      ({ device }) => device !== this.#me && !this.#followed.has(device)
+    )
+    const logs = await Promise.all(
+      come.flatMap(({ record }) =>
+        (['control', 'content/0'] as const).map((core) =>
+          context.store.open(this.#nameOf(record.signKey, core), null)
+        )
+      )
+    )
+    for (const log of logs) {
+      if (this.feed.has(log.id)) continue
+      log.on('conflict', ({ length }) => onForkEvidence(log, length))
+      this.feed.add(log, log.name.core === 'control' ? 0 : (viewCut().get(log.id) ?? 0))
+      onLog(log)
     }
+    for (const { device } of come) this.#followed.add(device)
     if (this.#isSettled) {
       await this.feed.recount(onLeaving, () => this.#holdContent())
       this.#mendGapsSoon()

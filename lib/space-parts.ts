@@ -250,8 +250,8 @@ export class SpaceParts {
   }
 
   async #open(): Promise<void> {
-    await this.#openViews()
-    await this.replicas.ready()
+    // What each reads is the others' business only from here on.
+    await Promise.all([this.#openViews(), this.replicas.ready(), this.logs.openOwn()])
     await this.logs.open()
   }
 
