@@ -118,6 +118,8 @@ declare module 'hypercore' {
     /** Verifies and keeps what a proof has; false where the log has changed meanwhile. */
     applyProof(proof: Proof): Promise<boolean>
     download(range: { start: number; end: number; linear?: boolean }): { destroy(): void }
+    /** To length 0 at the same fork, of another's log too. */
+    truncate(length: number, options: { fork: number }): Promise<void>
     on(event: 'append' | 'close' | 'truncate', listener: () => void): this
     on(
       event: 'download',
@@ -243,6 +245,14 @@ declare module 'hypercore/lib/verifier.js' {
     constructor(key: Uint8Array, manifest: Manifest)
     verify(tree: SignedTree, signature: Uint8Array): boolean
     static manifestHash(manifest: Manifest): Uint8Array
+  }
+}
+
+declare module 'hypercore/lib/replicator.js' {
+  import type { Peer } from 'hypercore'
+  export default class Replicator {
+    readonly core: { readonly header: { readonly key: Uint8Array } }
+    _addPeer(peer: Peer): void
   }
 }
 

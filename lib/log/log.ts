@@ -270,6 +270,23 @@ export class Log extends Emitter<LogEvents> {
     return short
   }
 
+  /**
+   * Lets go of all that is here of another's log, its end too, so that peers bring it anew. Fails with `STORAGE_FAILED`
+   * and so on.
+   */
+  async startOver(): Promise<void> {
+    this.#assertAttached()
+    const { fork } = this.#core
+    // It goes on where it had got to.
+    this.#live?.destroy()
+    this.#live = null
+    try {
+      await coded(this.#notWritten, () => this.#core.truncate(0, { fork }))
+    } finally {
+      if (this.#wantsAll) this.download()
+    }
+  }
+
   /** Wants every block, present and future, from whoever is connected. */
   download(): void {
     this.#wantsAll = true

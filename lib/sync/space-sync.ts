@@ -2,13 +2,14 @@
  * One space's side of all connections: which members are connected, what they hold, whether everything they hold has
  * been delivered here, and when a log may take pushed blocks.
  */
-import { SkeinError } from '../errors.ts'
+import { SkeinError, storageError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Feed } from '../log/feed.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
+import { Gaps } from './gaps.ts'
 import { Holdings, type Holding } from './holdings.ts'
 import { Introducer, type Introducible } from './introducer.ts'
 import type { SealedPresence } from './presence-message.ts'
@@ -71,6 +72,7 @@ export class SpaceSync {
   readonly #options: SpaceSyncOptions
   readonly #relay: PresenceRelay
   readonly #introducer: Introducer
+  readonly #gaps: Gaps
   readonly #channelsByConnection = new Map<PeerConnection, SpaceChannel>()
   /** What each connected member has said it holds, the greatest length by log. */
   readonly #claimsByChannel = new Map<SpaceChannel, Map<LogId, number>>()
@@ -109,6 +111,13 @@ export class SpaceSync {
       isConnected: options.isConnected,
       isMember: options.isMember,
       transport: options.introducible
+    })
+    this.#gaps = new Gaps({
+      channels: () => this.#admitted(),
+      claimOf: (channel, { id }) => this.#claimsByChannel.get(channel)?.get(id) ?? 0,
+      update: () => this.update(),
+      onFailed: (cause) =>
+        options.onStore(storageError('A log could not be begun anew where it has a gap', cause))
     })
     this.holdings = new Holdings({
       clock: options.clock,
@@ -186,6 +195,7 @@ export class SpaceSync {
       })
     }
     log.on('progress', () => {
+      this.#gaps.progress(log)
       this.holdings.changed()
       void this.holdings.recheck(log)
       this.#gatePush(log)
@@ -206,7 +216,7 @@ export class SpaceSync {
       isMember: options.isMember,
       newsFor: options.newsFor,
       isRecovering: options.isRecovering,
-      logs: () => options.feed.logs,
+      logs: () => options.feed.logs.filter((log) => this.#gaps.mayReplicate(channel, log)),
       holdings: () => this.holdings.mine(),
       retryLater: (again) => void options.clock.after(retryMs, again),
       onAdmitted: () => this.#admittedOne(channel),
@@ -386,6 +396,7 @@ export class SpaceSync {
   }
 
   async #checkStall(): Promise<void> {
+    await this.#gaps.look(this.#options.feed.logs.filter((log) => !this.#options.isOwn(log)))
     this.#letGoWhereStuck()
     const stalled = this.#options.feed.logs.filter((log) => log.isStalled)
     if (stalled.length === 0 || this.#isStoreFailing) return
