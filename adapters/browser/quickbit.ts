@@ -18,7 +18,11 @@ class FieldIndex extends quickbit.Index {
     super(byteLength)
     this.field = field
     this.handle.fill(0xffff_ffff, 0, this.handle.length / 2)
-    for (let word = 0; word < field.length; word += chunkWords) this.update(word * 32)
+    for (let word = 0; word < field.length; word++) {
+      if (field[word] === 0) continue
+      this.update(word * 32)
+      word |= chunkWords - 1
+    }
   }
 
   /** The bit has changed. True if the index has, too. */
