@@ -4,7 +4,7 @@ import { storageError, type SkeinError } from './errors.ts'
 import { mergedState } from './views/merge.ts'
 import type { ViewStore } from './views/view-store.ts'
 
-/** A document that nobody has open is merged when this much has come for it, and more than is merged. */
+/** A document that nobody has open is merged when this much has come for it, and half of what is merged. */
 const mergeClosedAtBytes = 1024 * 1024
 /** One that is open elsewhere, where nobody merges. */
 const mergeAttachedAtBytes = 64 * 1024
@@ -36,7 +36,8 @@ export class ClosedMerge {
     if (this.#merging.has(id) || this.#isStopped) return
     const usual = this.#options.isAttached(id) ? mergeAttachedAtBytes : mergeClosedAtBytes
     const atBytes = this.#mergeAtBytes.get(id) ?? usual
-    const isDue = record.bytesSince >= Math.max(atBytes, record.bytesMerged)
+    // See `document-merge.ts`.
+    const isDue = record.bytesSince >= Math.max(atBytes, record.bytesMerged / 2)
     if (!isDue && !(isLast && record.bytesSince > mergeAttachedAtBytes / 8)) return
     this.#merging.add(id)
     this.#merged = this.#merged

@@ -26,7 +26,8 @@ export class MergedState {
   /** Writes it where enough has come since the last time. */
   writeMaybe(): void {
     const { since, merged } = this.#options.host.bytesToMerge()
-    if (since < Math.max(mergeAtBytes, merged) || this.#writing !== null) return
+    // A state takes about twice the bytes of the edits that it is made of: see `applier.ts`.
+    if (since < Math.max(mergeAtBytes, merged / 2) || this.#writing !== null) return
     this.#writing = this.write(false)
       .catch((cause: unknown) => {
         this.#options.onFailed(storageError('A merged state could not be written', cause))
