@@ -26,6 +26,8 @@ export interface Attachment {
   clientId(): number | null
   read(): Promise<AttachedContent>
   append(update: Uint8Array): Promise<Appended>
+  /** See `DocumentHost`. */
+  keep(updates: readonly Uint8Array[]): Promise<void>
   /** Resolves when all appended is durable; rejects when writing fails. */
   flush(): Promise<void>
   /** This device's updates under this counter in its content log from that place on, oldest first. */

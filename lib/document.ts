@@ -24,6 +24,7 @@ import {
   integrateUnlogged,
   optionsOf,
   renewSubdocument,
+  writeOver,
   type Arrival
 } from './fresh-doc.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -368,7 +369,8 @@ export class Document extends Emitter<DocumentEvents> {
     })
     const carry = (of: number, take: (update: Uint8Array) => void): void =>
       carryOver(doc, { before, clientId: of }, take, (error) => this.emit('error', { error }))
-    if (mayWrite === 'yes') {
+    const isSameClient = before.clientId === clientId
+    if (mayWrite === 'yes' && isSameClient) {
       carry(before.clientId, (update) => {
         integrateUpdate(doc, update, this)
         this.#own.append(update)
@@ -376,7 +378,9 @@ export class Document extends Emitter<DocumentEvents> {
     }
     this.#own.changes = this.#follow(doc, clientId)
     // What waits until it may be written goes on waiting.
-    if (mayWrite === 'not-now') carry(clientId, (update) => integrateUnlogged(doc, update, this))
+    if (mayWrite !== 'no' && !isSameClient) writeOver(previous, before, doc)
+    else if (mayWrite === 'not-now')
+      carry(clientId, (update) => integrateUnlogged(doc, update, this))
     tidyAgain()
     before.destroy()
     previous.off('subdocs', this.#subdocsChanged)
@@ -411,9 +415,11 @@ export class Document extends Emitter<DocumentEvents> {
     this.#own.flush()
     this.#applyInbox({ all: true })
     try {
+      const isKept = await this.#keepUnwritten()
       // Another document's failure is none of this one.
       if (this.#own.isWriting) await this.#host.flush()
-      await this.#merged.write(true).catch(() => {}) // The entries that it was made of are in the logs.
+      // The entries that it was made of are in the logs; else it must not pass for their state.
+      if (!isKept) await this.#merged.write(true).catch(() => {})
     } finally {
       this.#own.flush() // What was edited meanwhile, in a Y.Doc that goes on without this.
       this.#own.changes.destroy()
@@ -422,6 +428,16 @@ export class Document extends Emitter<DocumentEvents> {
       if (this.#ownsDoc) this.doc.destroy()
       this.#host.onClosed()
     }
+  }
+
+  /** What waits until it may be written waits on, without the document. */
+  async #keepUnwritten(): Promise<boolean> {
+    const { changes, failure } = this.#own
+    if (changes === null || failure !== null || this.#host.mayWrite() !== 'not-now') return false
+    const updates: Uint8Array[] = []
+    for (let update = changes.take(); update !== null; update = changes.take()) updates.push(update)
+    if (updates.length > 0) await this.#host.keep(updates)
+    return updates.length > 0
   }
 
   #applyInboxSoon(): void {

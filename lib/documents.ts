@@ -2,7 +2,7 @@
  * The documents of one space: opens them, brings each what the feed delivered for it, and keeps those that nobody has
  * open cheap to open.
  */
-import type * as Y from 'yjs'
+import * as Y from 'yjs'
 import {
   Attachments,
   type AttachedContent,
@@ -14,11 +14,13 @@ import { DocumentEntries } from './document-entries.ts'
 import type { DocumentHost } from './document-host.ts'
 import { Document } from './document.ts'
 import { SkeinError } from './errors.ts'
+import { Changes } from './log/changes.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import type { Delivered, Feed } from './log/feed.ts'
 import type { Appended } from './log/group.ts'
 import type { OwnLog } from './log/own-log.ts'
 import type { EntryRef } from './log/read-back.ts'
+import { notAllowed } from './own-edits.ts'
 import type { Clock } from './platform.ts'
 import type { Presence } from './sync/presence-message.ts'
 import type { DocumentLook } from './sync/space-channel.ts'
@@ -26,12 +28,13 @@ import type { SpaceSync } from './sync/space-sync.ts'
 import { documentIdOf } from './trust/keys.ts'
 import type { DeviceId, Membership } from './trust/members.ts'
 import { validateImport } from './trust/validate.ts'
-import type { IncomingEdit } from './views/applier.ts'
+import { Applier, type IncomingEdit } from './views/applier.ts'
 import { decodeContent, encodeEdit, encodeImport, maxNameChars } from './views/edit.ts'
 import { flattened } from './views/flatten.ts'
 import { presenceClientOf } from './views/presence.ts'
 import type { ViewStore } from './views/view-store.ts'
 import { cutHash } from './views/visible.ts'
+import { writeAgain, type Lost } from './views/write-again.ts'
 
 /** Of an update that holds nothing. */
 const emptyUpdateBytes = 2
@@ -47,6 +50,8 @@ export interface DocumentsOptions {
   readonly feed: Feed
   readonly sync: () => SpaceSync
   readonly ownLog: () => OwnLog
+  /** Keeps updates of a document durably, to be written again later. */
+  readonly keep: (id: string, updates: readonly Uint8Array[]) => Promise<void>
   readonly sendPresence: (presence: Presence) => void
   /** Fails once the space is being closed. */
   readonly assertOpen: () => void
@@ -225,6 +230,7 @@ export class Documents {
         return first ?? read()
       },
       append: (update) => this.#append(id, name, counter, update),
+      keep: (updates) => this.#options.keep(id, updates),
       flush: () => ownLog().flush(),
       written: async (from) => {
         const content = ownLog().contentId
@@ -259,6 +265,44 @@ export class Documents {
     }
   }
 
+  /** Sends what is edited so far into the log, where that may be. */
+  flushEdits(): void {
+    for (const document of this.open) document.flush()
+  }
+
+  /** A document as it is here now, in a `Y.Doc` of its own. */
+  async read(id: string): Promise<Y.Doc> {
+    const { stored, edits } = await this.#entries.read(id)
+    const doc = new Y.Doc()
+    const clientIdsOf = (device: DeviceId, counter: number): number[] =>
+      this.#entries.clientIdsOf(device, counter)
+    new Applier({ doc, origin: this, clientIdsOf, onRefused: () => {} }).apply(stored.state, edits)
+    return doc
+  }
+
+  /** Writes again what left a document, as a writer of its own; see `views/write-again.ts`. */
+  async writeAgain(id: string, before: Uint8Array, lost: Lost): Promise<void> {
+    const { ownLog, device, views } = this.#options
+    const counter = await ownLog().newClientCounter()
+    const clientId = this.#entries.clientIdsOf(device, counter)[0]
+    if (clientId === undefined) throw notAllowed()
+    const doc = await this.read(id)
+    const previous = new Y.Doc()
+    Y.applyUpdateV2(previous, before)
+    const changes = new Changes(doc, { clientId, origin: this })
+    writeAgain(previous, doc, lost)
+    // Who has nothing else of it learns its name by this.
+    const name = views.document(id)?.name ?? ''
+    for (let update = changes.take(); update !== null; update = changes.take()) {
+      const body = { document: id, clientCounter: counter, name: name || null, update }
+      await ownLog().append('content', kinds.edit, encodeEdit(body))
+    }
+    for (const one of [doc, previous]) one.destroy()
+    changes.destroy()
+    const { stored, edits } = await this.#entries.read(id)
+    this.#openById.get(id)?.catchUp(stored, edits)
+  }
+
   /** See `DocumentHost`. */
   get mayWrite(): DocumentHost['mayWrite'] {
     return this.#options.mayWrite
@@ -287,7 +331,11 @@ export class Documents {
       if (await this.#entries.refile(id, counts)) reset.add(id)
     for (const id of reset) {
       for (const { view } of this.#attachments.of(id)) view.reset(resetsAll)
-      await this.#openById.get(id)?.reset('entries-left')
+      const document = this.#openById.get(id)
+      // One that is being closed is not shown any more.
+      await document?.reset('entries-left').catch((error: unknown) => {
+        if (!document.isClosing) throw error
+      })
     }
   }
 
@@ -336,6 +384,7 @@ export class Documents {
       clientIdsOf: (device, clientCounter) => this.#entries.clientIdsOf(device, clientCounter),
       append: (update, isWanted) =>
         this.#append(id, name, ownLog().clientCounter, update, isWanted),
+      keep: (updates) => this.#options.keep(id, updates),
       flush: () => ownLog().flush(),
       read: () => this.#entries.read(id),
       isCanonical: () => views.document(id)?.isCanonical === true,

@@ -7,6 +7,7 @@ import { heldBy, validateUpdate } from './trust/validate.ts'
 import { Applier, type IncomingEdit } from './views/applier.ts'
 import { integrateUpdate } from './views/integrate.ts'
 import type { StoredDocument } from './views/view-store.ts'
+import { lostIn, writeAgain } from './views/write-again.ts'
 
 /** What came to a document while it was being built anew: an edit of this device, or one that was delivered. */
 export type Arrival =
@@ -61,6 +62,13 @@ export function carryOver(
     const message = 'The last edits before the document was reset hang on entries that left it'
     onError(new SkeinError('EDIT_INVALID', message, { cause }))
   }
+}
+
+/** Edits what was edited in the `Y.Doc` of before, and has not left it, into `doc`, whose client is another. */
+export function writeOver(previous: Y.Doc, before: Changes, doc: Y.Doc): void {
+  const updates: Uint8Array[] = []
+  for (let update = before.take(); update !== null; update = before.take()) updates.push(update)
+  if (updates.length > 0) writeAgain(previous, doc, lostIn(updates))
 }
 
 /** Puts an update of this client in as if it were edited here: it is still to be logged. */

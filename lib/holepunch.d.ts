@@ -77,17 +77,34 @@ declare module 'hypercore' {
     readonly block: object | null
     readonly hash: object | null
     readonly seek: object | null
-    readonly upgrade: object | null
+    readonly upgrade: { readonly start: number; readonly length: number } | null
     readonly manifest: null
   }
+  /** A tree that is being put together, on top of the one that is here. */
+  export interface TreeBatch {
+    readonly roots: readonly import('hypercore-crypto').TreeNode[]
+    readonly length: number
+    /** Takes what a proof says the log grew by. Fails where its nodes are not those. */
+    verifyUpgrade(proof: Proof): boolean
+  }
+  export interface CoreState {
+    readonly mutex: { lock(): Promise<void>; unlock(): void }
+    flush(): Promise<boolean>
+    createTreeBatch(): TreeBatch
+  }
   export interface Core {
+    readonly header: { readonly manifest: Manifest | null }
     readonly replicator: Replicator
-    readonly state: { flush(): Promise<boolean> }
+    readonly state: CoreState
     readonly bitfield: { get(index: number): boolean }
     readonly verifier: import('hypercore/lib/verifier.js').default
     /** It lacks part of its own tree, and asks for nothing until it has that. */
     readonly _repairMode: boolean
     checkConflict(proof: Proof, from: unknown): Promise<boolean>
+    /** Fails where the batch is not signed by whoever signs this core. */
+    _verifyBatchUpgrade(batch: TreeBatch, manifest: Manifest | null): void
+    /** Writes a tree in the place of the one that is here; false where that has changed meanwhile. */
+    reorg(batch: TreeBatch): Promise<boolean>
   }
   export default class Hypercore {
     static key(manifest: Manifest): Uint8Array
@@ -227,6 +244,7 @@ declare module 'hypercore-crypto' {
     parent(left: TreeNode, right: TreeNode): Uint8Array
     tree(roots: readonly TreeNode[]): Uint8Array
     discoveryKey(key: Uint8Array): Uint8Array
+    verify(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean
   }
   const crypto: HypercoreCrypto
   export default crypto
@@ -257,8 +275,12 @@ declare module 'hypercore/lib/replicator.js' {
 }
 
 declare module 'hypercore/lib/merkle-tree.js' {
-  import type { Core } from 'hypercore'
+  import type { Core, CoreState, Proof, TreeBatch } from 'hypercore'
   export const MerkleTree: {
+    /** Puts a shorter tree of what is here into a batch. */
+    truncate: (state: CoreState, length: number, batch: TreeBatch) => Promise<TreeBatch>
+    /** What a proof says, with nothing of what is here. */
+    verifyFullyRemote: (state: CoreState, proof: Proof) => TreeBatch
     upgradeable: (session: { readonly core: Core }, length: number) => Promise<boolean>
   }
 }

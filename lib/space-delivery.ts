@@ -1,6 +1,7 @@
 /** What a space does with an entry that its feed delivers, and when entries count no longer or roles have changed. */
 import type { Documents } from './documents.ts'
 import { SkeinError } from './errors.ts'
+import type { ForkRepair } from './fork-repair.ts'
 import { kinds } from './log/entry.ts'
 import type { Counts, Delivered } from './log/feed.ts'
 import type { EntryRef } from './log/read-back.ts'
@@ -9,8 +10,10 @@ import type { SpaceLogs } from './space-logs.ts'
 import type { Member } from './space-members.ts'
 import type { Admission } from './sync/admission.ts'
 import type { PeerConnection } from './sync/connection.ts'
+import type { Forks } from './sync/forks.ts'
 import type { SpaceSync } from './sync/space-sync.ts'
 import type { ControlState } from './trust/control-state.ts'
+import type { ForkProof } from './trust/fork-proof.ts'
 import type { AppEvents } from './views/app-events.ts'
 import { isContent } from './views/edit.ts'
 import type { ViewFlush } from './views/view-flush.ts'
@@ -25,6 +28,8 @@ export interface DeliveryParts {
   readonly documents: Documents
   readonly sync: SpaceSync
   readonly admission: Admission
+  readonly forks: Forks
+  readonly repair: ForkRepair
   readonly connections: () => Iterable<PeerConnection>
   readonly members: () => Member[]
   readonly emit: EmitSpaceEvent
@@ -45,6 +50,7 @@ export class Delivery {
       const changed = this.#parts.control.add(this.#parts.logs.controlEntryOf(delivered))
       if (changed.members) this.#tellReturned()
       if (changed.members || changed.keys) this.#parts.logs.trustChanged()
+      if (changed.forked !== null) this.#forkProven(changed.forked)
       if (entry.kind === kinds.invite) this.#parts.admission.update(this.#parts.connections())
       return
     }
@@ -59,6 +65,7 @@ export class Delivery {
       this.#parts.emit('peer-error', { device, error })
     }
     this.#parts.viewFlush.soon()
+    this.#parts.repair.look()
   }
 
   /** Members’ logs are open, and roles and keys have been looked at again. */
@@ -66,6 +73,7 @@ export class Delivery {
     this.#parts.sync.update()
     this.#parts.sync.checkSynced()
     this.#parts.admission.update(this.#parts.connections())
+    this.#parts.repair.look()
     this.#parts.emit('members', { members: this.#parts.members() })
     for (const document of this.#parts.documents.open) {
       document.mayWriteChanged()
@@ -83,6 +91,8 @@ export class Delivery {
     const isCounted = ({ log, from }: EntryRef): boolean =>
       from < (counts.get(log) ?? Number.POSITIVE_INFINITY)
     const { ownLog, own } = this.#parts.logs
+    if ([...counts.keys()].every((id) => this.#parts.logs.feed.log(id)?.name.core === 'control'))
+      return
     // What this device wrote may count again: what it writes from now on must not be taken for it.
     const isOwn = counts.has(own.content.id)
     if (isOwn) await ownLog.newSession()
@@ -90,6 +100,13 @@ export class Delivery {
     await this.#parts.views.dropEvents(isCounted)
     await this.#parts.documents.recount(isCounted, isOwn)
     this.#parts.emit('excluded', {})
+  }
+
+  #forkProven({ log: id, common }: ForkProof): void {
+    const { feed } = this.#parts.logs
+    const log = feed.log(id)
+    if (log !== null) this.#parts.forks.declared(log, common)
+    feed.wake()
   }
 
   #tellReturned(): void {

@@ -15,7 +15,7 @@ import { OwnLog, type HeldContent } from './log/own-log.ts'
 import { OwnTail } from './log/own-tail.ts'
 import type { Log, LogName } from './log/log.ts'
 import type { LogStore } from './log/store.ts'
-import type { Platform, Storage } from './platform.ts'
+import type { OutboxRecord, Platform, Storage } from './platform.ts'
 import type { DeviceKeys } from './transport.ts'
 import type { LogPosition } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'
@@ -58,7 +58,9 @@ export interface SpaceLogsOptions {
   readonly onDelivered: (delivered: Delivered) => void
   readonly onPassedOver: () => void
   readonly onInvalid: (device: DeviceId, error: SkeinError) => void
-  readonly onForkEvidence: (log: Log, length: number) => void
+  readonly onForkEvidence: (log: Log) => void
+  /** Is a log known to have two versions? */
+  readonly isForked: (log: LogId) => boolean
   /** A log is in the feed now. */
   readonly onLog: (log: Log) => void
   /** Entries may have to leave: what refers to them already is to be written. */
@@ -67,6 +69,9 @@ export interface SpaceLogsOptions {
   readonly onLeaving: (counts: Counts) => Promise<void>
   /** Members' logs are open, and what waited for a role or a key was looked at again. */
   readonly onFollowed: () => void
+  /** See `OwnLogOptions`. */
+  readonly onOvertaken: () => void
+  readonly onDisplaced: (records: readonly OutboxRecord[]) => Promise<void>
   /** Writing failed for now, or works again. */
   readonly onWriting: (error: SkeinError | null) => void
   /** What this device's logs lacked has come back: it may write again. */
@@ -98,6 +103,7 @@ export class SpaceLogs {
     this.feed = new Feed({
       keyOf: (log, keyId) => blockKeyOf(options.control, log.name, keyId),
       kept: (_author, log) => keptOf(options.control, log.name, log.length),
+      isForked: options.isForked,
       declares: (author) => this.#declares(author),
       deliver: options.onDelivered,
       onPassedOver: options.onPassedOver,
@@ -143,6 +149,8 @@ export class SpaceLogs {
       platform,
       keyFor: (core) => this.#keyFor(core),
       onKeyWanted: () => this.#makeEpochSoon(),
+      onOvertaken: this.#options.onOvertaken,
+      onDisplaced: this.#options.onDisplaced,
       seen: (core) => this.feed.seen(core, this.#own[core]),
       sync: () => store.sync(),
       assertRoom: () => store.assertRoom(),
@@ -165,7 +173,7 @@ export class SpaceLogs {
       const log = this.#own[core]
       this.#options.onLog(log)
       log.on('progress', () => this.#ownProgress(log))
-      log.on('conflict', ({ length }) => this.#options.onForkEvidence(log, length))
+      log.on('conflict', () => this.#options.onForkEvidence(log))
     }
     if (this.#ownLog.isBehind) health.set('lacking', behindError(this.#ownLog.asks))
     if (this.#ownLog.asks) {
@@ -316,7 +324,7 @@ export class SpaceLogs {
     )
     for (const log of logs) {
       if (this.feed.has(log.id)) continue
-      log.on('conflict', ({ length }) => onForkEvidence(log, length))
+      log.on('conflict', () => onForkEvidence(log))
       this.feed.add(log, log.name.core === 'control' ? 0 : (viewCut().get(log.id) ?? 0))
       onLog(log)
     }
@@ -344,7 +352,9 @@ export class SpaceLogs {
 
   /** Blocks of one's own that had been lost came back. */
   #ownProgress(log: Log): void {
-    if (this.#ownLog.isIdle) void this.feed.readOwn(log, log.contiguousLength)
+    // What it is overtaken by may be of client ids that documents write under as yet.
+    if (this.#ownLog.isIdle && !this.#ownLog.isOvertaken)
+      void this.feed.readOwn(log, log.contiguousLength)
   }
 
   #caughtUp(): void {

@@ -1,11 +1,13 @@
 /** The parts of one space, and what passes between them. What each does is in its own file. */
 import { equalBytes, fromHex, toHex } from './bytes.ts'
 import { Documents } from './documents.ts'
-import { SkeinError } from './errors.ts'
+import { SkeinError, storageError } from './errors.ts'
+import { ForkRepair, isNameable } from './fork-repair.ts'
 import { Lifecycle } from './lifecycle.ts'
-import type { LogId } from './log/entry.ts'
+import { kinds, type LogId } from './log/entry.ts'
 import { Health } from './log/health.ts'
-import { logIdOf, type Log } from './log/log.ts'
+import { logIdOf } from './log/log.ts'
+import { RescueStore } from './rescue-store.ts'
 import { Roles } from './roles.ts'
 import { Delivery } from './space-delivery.ts'
 import type { EmitSpaceEvent } from './space-events.ts'
@@ -13,6 +15,7 @@ import { SpaceLogs, type LogsContext } from './space-logs.ts'
 import { membersOf, type Member } from './space-members.ts'
 import { Admission } from './sync/admission.ts'
 import type { PeerConnection } from './sync/connection.ts'
+import { Forks } from './sync/forks.ts'
 import type { Introducible } from './sync/introducer.ts'
 import type { SealedPresence } from './sync/presence-message.ts'
 import { PresenceSealer } from './sync/presence-sealer.ts'
@@ -50,6 +53,8 @@ export class SpaceParts {
   readonly sync: SpaceSync
   readonly replicas: Replicas
   readonly admission: Admission
+  readonly forks: Forks
+  readonly repair: ForkRepair
   readonly roles: Roles
   readonly documents: Documents
   readonly health: Health
@@ -101,14 +106,18 @@ export class SpaceParts {
       onDelivered: (delivered) => this.#delivery.deliver(delivered),
       onPassedOver: () => this.sync.checkSynced(),
       onInvalid: (device, error) => this.emit('peer-error', { device, error }),
-      onForkEvidence: (log, length) => this.#forkSeen(log, length),
+      onForkEvidence: (log) => this.forks.suspect(log),
+      isForked: (log) => this.control.isForked(log) || this.forks.isParted(log),
       onLog: (log) => this.sync.watch(log),
       onMayLeave: () => this.#delivery.mayLeave(),
       onLeaving: (counts) => this.#delivery.leaveOut(counts),
       onFollowed: () => this.#delivery.followed(),
+      onOvertaken: () => this.repair.overtaken(),
+      onDisplaced: (records) => this.repair.keepDisplaced(records),
       onWriting: (error) => this.#writingFailed(error),
       onCaughtUp: () => {
         for (const document of this.documents.open) document.mayWriteChanged()
+        this.repair.look()
       }
     })
     const { feed } = this.logs
@@ -117,7 +126,8 @@ export class SpaceParts {
     this.replicas = new Replicas({
       clock: context.platform.clock,
       space: id,
-      database: () => context.store.database
+      database: () => context.store.database,
+      isForked: (log) => this.control.isForked(log)
     })
     const { platform, device } = context
     const presence = new PresenceSealer({ platform, space: id, device, control: this.control })
@@ -160,7 +170,9 @@ export class SpaceParts {
       onPresenceGone: (devices) => this.documents.presenceGone(devices),
       presenceIn: (document) => presence.sealAgain(this.documents.presenceIn(document)),
       onLook: (device, look) => this.documents.receiveLook(device, look),
-      onForkEvidence: (log, length) => this.#forkSeen(log, length),
+      onForkEvidence: (log) => this.forks.suspect(log),
+      answerDiffers: (bytes) => this.forks.answer(bytes),
+      onBranch: (bytes, ask) => this.forks.receive(bytes, ask),
       isConnected: (device) =>
         [...context.connections()].some((one) => one.device === device && !one.isClosed),
       introducible: () => context.introducible,
@@ -181,6 +193,7 @@ export class SpaceParts {
       feed,
       sync: () => this.sync,
       ownLog: () => this.logs.ownLog,
+      keep: (id, updates) => this.repair.keepEdits(id, updates),
       sendPresence: (own) => {
         const sealed = presence.seal(own)
         if (sealed !== null) this.sync.sendPresence(sealed)
@@ -190,6 +203,36 @@ export class SpaceParts {
       onEdit: (name, device) => this.emit('edit', { name, device }),
       onSplit: (name, devices) => this.emit('split', { name, devices }),
       onStorage: (error) => this.emit('storage', { error })
+    })
+    this.repair = new ForkRepair({
+      clock: context.platform.clock,
+      rescue: new RescueStore(() => context.store.database, id),
+      store: context.store,
+      logs: this.logs,
+      documents: this.documents,
+      leaveOut: (counts) => this.#delivery.leaveOut(counts),
+      reconnect: () => this.sync.reconnect(),
+      mayWriteAgain: () =>
+        !this.readOnly && isNameable(this.logs, (log) => this.control.isForked(log)),
+      onFailed: (error) => this.#repairFailed(error)
+    })
+    this.forks = new Forks({
+      me: this.me,
+      clock: context.platform.clock,
+      log: (id) => feed.log(id),
+      isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
+      declarations: (log) => this.control.declarations(log.id),
+      mayDeclare: () => this.role !== null && !this.isLeaving && !this.logs.ownLog.isBehind,
+      declare: async (body) => {
+        await this.logs.ownLog.append('control', kinds.forkProof, body)
+      },
+      ask: (bytes) => this.sync.askAboutFork(bytes),
+      take: (log, branch) => this.repair.take(log, branch),
+      onFork: (log, length) => {
+        this.emit('fork', { device: toHex(log.name.device), length })
+        feed.wake()
+      },
+      onFailed: (error) => this.#repairFailed(error)
     })
     this.admission = new Admission({
       platform: context.platform,
@@ -274,7 +317,10 @@ export class SpaceParts {
         failures.push(error)
       }
     }
+    this.forks.stop()
+    await this.forks.ended()
     failures.push(...(await this.documents.close()))
+    await this.repair.stop()
     this.events.close()
     this.viewFlush.stop()
     this.health.stop()
@@ -295,7 +341,10 @@ export class SpaceParts {
   /** Where it stands that a device was removed. */
   #newsFor(device: DeviceId): { log: LogId; length: number }[] {
     const member = this.control.members.get(device)
-    return (member === undefined ? [] : cutsInForce(member)).map(({ issuer, seq }) => {
+    const news = member === undefined ? [] : cutsInForce(member)
+    // Its grant may stand in a version of a log, where nothing is granted.
+    const forks = member === undefined || member.role !== null ? [] : this.control.controlForks
+    return [...news, ...forks].map(({ issuer, seq }) => {
       const name = {
         space: this.control.ring.space,
         device: fromHex(issuer),
@@ -317,10 +366,6 @@ export class SpaceParts {
     this.documents.peersChanged(added, removed)
   }
 
-  #forkSeen(log: Log, length: number): void {
-    this.emit('fork', { device: toHex(log.name.device), length })
-  }
-
   #receivePresence(sealer: PresenceSealer, sealed: SealedPresence): void {
     const { device } = sealed
     try {
@@ -330,6 +375,13 @@ export class SpaceParts {
       if (!(error instanceof SkeinError)) throw error
       this.emit('peer-error', { device, error })
     }
+  }
+
+  /** It is tried again when somebody shows the other version again, or at the next opening. */
+  #repairFailed(cause: unknown): void {
+    if (this.lifecycle.isClosing) return
+    const error = storageError('A log that has two versions could not be put right for now', cause)
+    this.emit('storage', { error })
   }
 
   #writingFailed(error: SkeinError | null): void {

@@ -42,3 +42,27 @@ export function countContent(
   } while (changed)
   return counts
 }
+
+/**
+ * By log, up to where it does not build on what lies beyond `length` of that one: of those that do, and of itself. O(entries).
+ */
+export function notBuiltOn(
+  pastsByLog: ReadonlyMap<LogId, readonly Past[]>,
+  log: LogId,
+  length: number
+): Map<LogId, number> {
+  const stays = new Map([[log, length]])
+  const isGone = ({ log: of, length: seen }: Dep): boolean => seen > (stays.get(of) ?? Infinity)
+  let changed = true
+  while (changed) {
+    changed = false
+    for (const [id, pasts] of pastsByLog) {
+      const end = stays.get(id) ?? Infinity
+      const first = pasts.find(({ from, deps }) => from >= end || deps.some(isGone))
+      if (first === undefined || first.from >= end) continue
+      stays.set(id, first.from)
+      changed = true
+    }
+  }
+  return stays
+}

@@ -8,7 +8,7 @@
 import { toHex } from '../bytes.ts'
 import { storageError, type SkeinError } from '../errors.ts'
 import type { DeviceId } from '../trust/members.ts'
-import { countContent, type Countable, type Past } from './counts.ts'
+import { countContent, notBuiltOn, type Countable, type Past } from './counts.ts'
 import type { Dep, Entry, LogId } from './entry.ts'
 import type { Appended } from './group.ts'
 import type { OwnCore } from './outbox-records.ts'
@@ -38,6 +38,8 @@ export type Counts = ReadonlyMap<LogId, number>
 export interface FeedOptions extends ReaderOptions {
   /** Up to which length the author's role keeps what is in the log. All of a control log, whose entries judge themselves. */
   readonly kept: (device: DeviceId, log: Log) => number
+  /** Is it proven that this log has two versions? */
+  readonly isForked: (log: LogId) => boolean
   /** Does a control entry of this device say that it has seen that device's? */
   readonly declares: (device: DeviceId) => boolean
   readonly deliver: (delivered: Delivered) => void
@@ -46,10 +48,16 @@ export interface FeedOptions extends ReaderOptions {
   /** Blocks that are here could not be read; reading goes on when there are more, or the store was opened again. */
   readonly onReadFailed: (error: SkeinError) => void
   /** An entry declares another history of a log than ours. */
-  readonly onForkEvidence: (log: Log, length: number) => void
+  readonly onForkEvidence: (log: Log) => void
   /** Lets other work run. */
   readonly yieldTurn: () => Promise<void>
 }
+
+type TakeBackArgs = [
+  leave: (counts: Counts) => Promise<void>,
+  hold: (() => Promise<HeldContent>) | null,
+  find: (held: HeldContent | null) => Promise<Counts>
+]
 
 export class Feed {
   readonly #options: FeedOptions
@@ -68,6 +76,7 @@ export class Feed {
   /** While it is worked out anew what counts, nothing is read or delivered, but what this device appends itself. */
   #isHeld = false
   #ownWhileHeld: Appended[] = []
+  #takingBack: Promise<void> = Promise.resolve()
   /** What was at risk, and counts all the same, when that was worked out last. */
   #riskBefore = ''
 
@@ -75,6 +84,7 @@ export class Feed {
     this.#options = options
     this.#readiness = new Readiness({
       reader: (id) => this.#readersById.get(id),
+      isForked: options.isForked,
       countedOf: ({ log, counted }) => this.#countedOf(log, counted),
       onCounted: () => {
         this.#again = true
@@ -214,39 +224,80 @@ export class Feed {
     hold: () => Promise<HeldContent>
   ): Promise<void> {
     if (this.#riskNow() === this.#riskBefore) return
+    await this.#takeBack(leave, hold, async (held) => {
+      const content = this.#readers.filter(({ log }) => log.name.core !== 'control')
+      const logs: Countable[] = []
+      for (const { log, delivered: end } of content) {
+        const pasts = await this.#pastsOf(log, end)
+        logs.push({ id: log.id, kept: this.#countedOf(log, 0), end, pasts })
+      }
+      // Appended by this device meanwhile.
+      const appended = this.#ownWhileHeld.filter(({ core }) => core === 'content')
+      const more = [...appended, ...(held?.sealed ?? [])]
+      const counts = countContent(
+        logs.map((counted) => ({ ...counted, end: this.deliveredOf(counted.id) })),
+        more.flatMap(({ entry }) => entry.deps)
+      )
+      for (const reader of content) reader.counted = counts.get(reader.log.id)!
+      return counts
+    })
+  }
+
+  /**
+   * Another version takes the place of a log from `common` on, which `change` sees to: takes back what was delivered of
+   * the one before, and all that was built upon it. `change` and `leave` are given up to where each log stays that loses
+   * something; until both have ended nothing else is delivered. O(all entries).
+   */
+  async rebranch(
+    log: Log,
+    common: number,
+    change: (stays: Counts) => Promise<void>,
+    leave: (counts: Counts) => Promise<void>
+  ): Promise<void> {
+    await this.#takeBack(leave, null, async () => {
+      const pasts = new Map<LogId, Past[]>()
+      // What is built upon a control log does not hang on one of its versions: see `Readiness`.
+      for (const { log: other } of log.name.core === 'control' ? [] : this.#readers)
+        pasts.set(other.id, await this.#pastsOf(other, other.contiguousLength))
+      const stays = notBuiltOn(pasts, log.id, common)
+      await change(stays)
+      for (const [id, length] of stays) {
+        const reader = this.#readersById.get(id)
+        if (reader === undefined) continue
+        reader.counted = Math.min(reader.counted, length)
+        // What was read ahead is of the version before.
+        reader.rewind(Math.min(length, reader.delivered))
+      }
+      return stays
+    })
+  }
+
+  /** Takes back what lies beyond the lengths that `find` gives, once nothing is read or delivered. One at a time. */
+  #takeBack(...args: TakeBackArgs): Promise<void> {
+    const taken = this.#takingBack.then(() => this.#takeBackNow(...args))
+    this.#takingBack = taken.catch(() => {}) // Whoever asked for it is told.
+    return taken
+  }
+
+  async #takeBackNow(...[leave, hold, find]: TakeBackArgs): Promise<void> {
     this.#isHeld = true
     this.#ownWhileHeld = []
     this.#busy++
     let held: HeldContent | null = null
     try {
-      held = await hold()
+      held = (await hold?.()) ?? null
       while (this.#pumping) await this.#options.yieldTurn()
-      const readers = [...this.#readersById.values()]
-      for (const { draining } of readers) await draining
-      const content = readers.filter(({ log }) => log.name.core !== 'control')
-      const logs: Countable[] = []
-      for (const { log, delivered: end } of content) {
-        const pasts: Past[] = []
-        for await (const { from, entry } of entriesOf(log, 0, end, this.#options.keyOf))
-          pasts.push({ from, deps: entry.deps })
-        logs.push({ id: log.id, kept: this.#countedOf(log, 0), end, pasts })
-      }
-      // Appended by this device meanwhile.
-      const appended = this.#ownWhileHeld.filter(({ core }) => core === 'content')
-      const more = [...appended, ...held.sealed]
-      const counts = countContent(
-        logs.map((counted) => ({ ...counted, end: this.deliveredOf(counted.id) })),
-        more.flatMap(({ entry }) => entry.deps)
-      )
+      for (const { draining } of this.#readers) await draining
+      const before = this.cut
+      const lengths = await find(held)
       const leaving = new Map<LogId, number>()
-      for (const reader of content) {
-        const length = counts.get(reader.log.id)!
-        reader.counted = length
-        if (length >= reader.delivered) continue
-        leaving.set(reader.log.id, length)
-        reader.rewind(length)
-        const { content: declared } = this.#declared
-        if ((declared.get(reader.log.id) ?? 0) > length) declared.set(reader.log.id, length)
+      for (const [id, length] of lengths) {
+        if (length >= Math.max(before.get(id) ?? 0, this.deliveredOf(id))) continue
+        leaving.set(id, length)
+        const reader = this.#readersById.get(id)
+        if (reader !== undefined && reader.delivered > length) reader.rewind(length)
+        // The next entry says anew how far it has seen this log: what was said before is void.
+        for (const declared of Object.values(this.#declared)) declared.delete(id)
       }
       this.#riskBefore = this.#riskNow()
       if (leaving.size > 0 && !this.#stopped) await leave(leaving)
@@ -256,6 +307,18 @@ export class Feed {
       this.wake()
       held?.release()
     }
+  }
+
+  get #readers(): Reader[] {
+    return [...this.#readersById.values()]
+  }
+
+  /** What each entry of a log builds on. */
+  async #pastsOf(log: Log, end: number): Promise<Past[]> {
+    const pasts: Past[] = []
+    for await (const { from, entry } of entriesOf(log, 0, end, this.#options.keyOf))
+      pasts.push({ from, deps: entry.deps })
+    return pasts
   }
 
   /** Entries that count no longer, or not yet, since their authors' roles do not allow them: those that can be read. */
@@ -392,7 +455,11 @@ export class Feed {
       for (const reader of this.#readersById.values()) {
         let pending: Pending | undefined
         while (!this.#stopped && !this.#isHeld && (pending = reader.queue[0]) !== undefined) {
-          if (!(await this.#readiness.isReady(reader, pending))) break
+          if (!(await this.#readiness.isReady(reader, pending))) {
+            if (!(await this.#passOver(reader, pending))) break
+            this.#again = true
+            continue
+          }
           if (reader.queue[0] !== pending) continue
           reader.queue.shift()
           reader.queuedBytes -= pending.entry?.body.length ?? 0
@@ -407,6 +474,34 @@ export class Feed {
         if (reader.isPaused && !reader.isFull) void this.#drain(reader)
       }
     } while (this.#again && !this.#stopped && !this.#isHeld)
+  }
+
+  /**
+   * What hangs on a version of a log that did not stay is never delivered. Its author goes on behind it, and says so by
+   * naming the version that did: from there on its log is read again.
+   */
+  async #passOver(reader: Reader, { entry }: Pending): Promise<boolean> {
+    const { isForked, keyOf, onPassedOver } = this.#options
+    const isContent = (id: LogId): boolean => this.log(id)?.name.core !== 'control'
+    if (!(entry?.deps ?? []).some(({ log }) => isForked(log) && isContent(log))) return false
+    const { log, delivered } = reader
+    const key = [delivered, log.contiguousLength, ...this.cut.values()].join()
+    if (reader.passedOverAt === key) return false
+    reader.passedOverAt = key
+    const wrong = new Set<LogId>()
+    for await (const { from, entry: next } of entriesOf(
+      ...([log, delivered, log.contiguousLength, keyOf] as const)
+    )) {
+      for (const dep of next.deps)
+        if (await this.#readiness.isHere(dep)) wrong.delete(dep.log)
+        else wrong.add(dep.log)
+      if (from === delivered || wrong.size > 0) continue
+      if (reader.delivered !== delivered) return false
+      reader.passOver(from)
+      onPassedOver()
+      return true
+    }
+    return false
   }
 
   #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {

@@ -13,6 +13,7 @@ import { SkeinError, storageError } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
+import { branchOf, takeBranch, type Branch } from './branch.ts'
 import { coded } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { holdWrites } from './hold.ts'
@@ -134,7 +135,7 @@ export class Log extends Emitter<LogEvents> {
       allowPush: false
     })
     await coded(`Log ${this.id} could not be opened`, () => core.ready())
-    guardConflicts(core)
+    guardConflicts(core, (length) => this.emit('conflict', { length }))
     forgiveMisfits(core)
     awaitPushes(core)
     heedRequests(core)
@@ -156,7 +157,10 @@ export class Log extends Emitter<LogEvents> {
       this.emit('downloaded', { index, bytes })
       this.emit('progress', {})
     })
-    core.on('conflict', (length) => this.emit('conflict', { length }))
+    core.on('truncate', () => {
+      length = core.length
+      this.#hashes.clear()
+    })
     if (this.#wantsAll) this.download()
     this.emit('progress', {})
   }
@@ -344,10 +348,33 @@ export class Log extends Emitter<LogEvents> {
     for (const peer of [...replicator.peers]) if (peer.protomux === mux) peer.channel.close()
   }
 
+  /** The version of the log that is here; see `branch.ts`. */
+  branch(common: number, points: readonly number[]): Promise<Branch | null> {
+    return this.#read((core) => branchOf(core, common, points))
+  }
+
+  /** Puts another version in the place of the one that is here, for good. Fails with `BAD_SEAL`. */
+  async takeBranch(branch: Branch): Promise<void> {
+    this.#assertAttached()
+    await coded(this.#notWritten, () => takeBranch(this.#core, branch))
+    this.#hashes.clear()
+    // Hypercore does not look again for what it has once had.
+    this.#live?.destroy()
+    this.#live = null
+    if (this.#wantsAll) this.download()
+    this.emit('progress', {})
+  }
+
   async close(): Promise<void> {
     if (!this.isAttached) return
     this.#live?.destroy()
-    await coded(`Log ${this.id} could not be closed`, () => this.#core.close())
+    await coded(`Log ${this.id} could not be closed`, async () => {
+      // A block that came from a peer may be being verified: hypercore would go on to write it into a closed store.
+      const { mutex } = this.#core.core.state
+      await mutex.lock()
+      mutex.unlock()
+      await this.#core.close()
+    })
   }
 
   #read<T>(read: (core: Hypercore) => Promise<T>): Promise<T> {

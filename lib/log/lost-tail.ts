@@ -42,9 +42,42 @@ export class LostTail {
     this.#known[core] = Math.max(this.#known[core], length)
   }
 
+  /** The log is another from some length on: it was never known to be longer. */
+  forget(core: OwnCore): void {
+    this.#known[core] = 0
+    this.#records = null
+  }
+
   /** Does the store have less of a log than was written? */
   lacks(core: OwnCore): boolean {
     return this.#logs[core].contiguousLength < this.#known[core]
+  }
+
+  /** Is that longer than a log is known to have been? */
+  isUnknown(core: OwnCore, length: number): boolean {
+    return length > this.#known[core]
+  }
+
+  /** Takes out what the outbox has from the first block on at whose place the store has another. */
+  async takeDisplaced(): Promise<OutboxRecord[]> {
+    const displaced: OutboxRecord[] = []
+    for (const core of ['control', 'content'] as const) {
+      const log = this.#logs[core]
+      const own = (this.#records ?? []).filter((record) => coreOf(record) === core)
+      const isDisplaced = async ({ index, bytes }: OutboxRecord): Promise<boolean> => {
+        if (index >= log.contiguousLength) return false
+        const block = await log.get(index)
+        return block !== null && !equalBytes(block, bytes)
+      }
+      const last = own.findLast(({ index }) => index < log.contiguousLength)
+      if (last === undefined || !(await isDisplaced(last))) continue
+      let first = own.indexOf(last)
+      while (first > 0 && (await isDisplaced(own[first - 1]!))) first--
+      displaced.push(...own.slice(first))
+      this.#known[core] = log.length
+    }
+    this.#records = (this.#records ?? []).filter((record) => !displaced.includes(record))
+    return displaced
   }
 
   /** The last block in the store must be the one that was written. False where the outbox does not have it. */

@@ -53,6 +53,13 @@ export interface OwnLogOptions extends SealOptions {
   readonly isStoreDurable?: boolean
   /** See `Storage.copyId`. */
   readonly copyId?: Uint8Array | null
+  /**
+   * The log has more than was ever written here, though nothing told of that: an older state of this device was put back.
+   * Nothing is written until `goOn` has been called.
+   */
+  readonly onOvertaken: () => void
+  /** Blocks that were to be appended, at whose places the store has others. Resolves once they are kept. */
+  readonly onDisplaced: (records: readonly OutboxRecord[]) => Promise<void>
   /** Entries wait for a key: `keysChanged` tells when to look again. */
   readonly onKeyWanted: () => void
   /** Makes all that is in the store durable. */
@@ -84,6 +91,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #answer: OutboxRecord | null = null
   #recovering: Promise<void> | null = null
   readonly #session: Session
+  /** While it is above 0 nothing is written. */
+  #holds = 0
+  #isOvertaken = false
   /** Entries ever taken on, and those of them that are written. */
   #taken = 0
   #written = 0
@@ -120,6 +130,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     for (const core of ['control', 'content'] as const)
       this.#lost.know(core, this.#logs[core].length)
     this.#lost.read(records)
+    const displaced = await this.#lost.takeDisplaced()
+    if (displaced.length > 0) await this.#options.onDisplaced(displaced)
     const isKept = [await this.#lost.checkEnd('control'), await this.#lost.checkEnd('content')]
     // What only the store has must be durable before anyone is told of it.
     if (isKept.includes(false)) await this.#options.sync()
@@ -128,10 +140,16 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     // A session that did not end cleanly gives up its client ids: some of its edits may be out and not here. So does one
     // whose edits have yet to come back, or did just now: they may wait for what the store has lost of others' logs, and
     // what is written meanwhile under the same ids would be taken for them.
-    const isClean = session === null || (session.clean && !lacked)
+    const isClean = session === null || (session.clean && !lacked && displaced.length === 0)
     const random = (length: number): Uint8Array => this.#options.platform.randomBytes(length)
     const counters = this.#lost.asks ? passedOver(random) : isClean ? 0 : 1
     this.#session.begin(session?.counter ?? 0, counters)
+    if (displaced.length > 0) {
+      const { control, content } = this.#logs
+      await this.#options.outbox.trim(
+        this.#trimmed({ control: control.length, content: content.length })
+      )
+    }
     // The next opening lacks nothing of its own, and others' logs perhaps still.
     if (lacked && session !== null) await this.#session.endCleanly()
     for (const core of ['control', 'content'] as const) {
@@ -146,7 +164,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** Takes new client ids: entries under the present ones do not count any more, and may count again. */
   async newSession(): Promise<void> {
-    this.#session.takeNext()
+    this.#session.takeAnother((length) => this.#options.platform.randomBytes(length))
     await this.#running
     if (!this.#closed) await this.#session.endCleanly()
   }
@@ -170,7 +188,98 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** True while the store lacks entries that this device is known to have written: they come back from a peer. */
   get isBehind(): boolean {
-    return this.#lost.isBehind
+    return this.#lost.isBehind || this.#holds > 0 || this.#isOvertaken
+  }
+
+  /**
+   * Writes what there is, and nothing from then on until what it returns is called: meanwhile this counts as being behind.
+   * Where nothing can be written now, what waits goes on waiting.
+   */
+  async hold(writeFirst: () => void): Promise<() => void> {
+    for (;;) {
+      writeFirst()
+      if (this.isIdle || this.isBehind || this.#lacksKey || this.#closed) break
+      if (this.#error !== null) throw this.#error
+      this.#run()
+      const underWay = this.#running ?? this.#recovering
+      if (underWay === null) break
+      await underWay
+    }
+    this.#holds++
+    await this.#recovering
+    return () => {
+      this.#holds--
+      this.#recoverMaybe()
+      this.#run()
+    }
+  }
+
+  /**
+   * After `onOvertaken`: what waits to be written of that kind is taken out, to be written in another way, and counts as
+   * written; the rest goes on waiting. Whoever waits for what is taken is rejected with `CLOSED`.
+   */
+  async takeWaiting(kind: number): Promise<Uint8Array[]> {
+    while (this.#running !== null) await this.#running
+    const all = [...(this.#group?.waiting ?? []), ...this.#queue]
+    this.#group = null
+    const taken = all.filter((waiting) => waiting.kind === kind)
+    this.#queue = all.filter((waiting) => waiting.kind !== kind)
+    this.#written += taken.length
+    for (const { reject } of taken) reject(closedError())
+    return taken.map(({ body }) => body)
+  }
+
+  /** After `onOvertaken`: takes new client ids, and the log for what it is. Fails with the outbox's errors. */
+  async beginAnew(): Promise<void> {
+    await this.#options.sync()
+    this.#session.takeAnother((length) => this.#options.platform.randomBytes(length))
+    const { control, content } = this.#logs
+    await this.#options.outbox.trim(
+      this.#trimmed({ control: control.length, content: content.length })
+    )
+    for (const core of ['control', 'content'] as const) {
+      this.#lost.forget(core)
+      this.#lost.know(core, this.#logs[core].length)
+    }
+  }
+
+  /** After `beginAnew`: entries are written again, once all of the log is here. */
+  goOn(): void {
+    this.#isOvertaken = false
+    this.keysChanged()
+    this.#cancelRetry?.()
+    this.#cancelRetry = null
+    this.#recoverMaybe()
+    this.#run()
+    if (!this.isBehind) this.emit('caught-up', {})
+  }
+
+  #overtaken(): void {
+    if (this.#isOvertaken || this.#closed) return
+    this.#isOvertaken = true
+    this.#options.onOvertaken()
+  }
+
+  /**
+   * Puts another version in the place of one of the logs from `common` on, which `take` does; its blocks come from peers.
+   * Only while it is held, and nothing that had been begun is left to write. Fails with the store's errors.
+   */
+  async takeBranch(core: OwnCore, common: number, take: () => Promise<void>): Promise<void> {
+    if (this.#holds === 0 || this.#group !== null)
+      throw new SkeinError('STORAGE_FAILED', 'Entries are being written to the log')
+    const { sync, outbox } = this.#options
+    const lengths = { control: this.#logs.control.length, content: this.#logs.content.length }
+    // From here on the outbox says nothing of the version that goes, also where this ends half-way.
+    await sync()
+    await outbox.trim(this.#trimmed({ ...lengths, [core]: Math.min(common, lengths[core]) }))
+    await take()
+    this.#lost.forget(core)
+    this.#lost.know(core, this.#logs[core].length)
+  }
+
+  /** See `onOvertaken`. */
+  get isOvertaken(): boolean {
+    return this.#isOvertaken
   }
 
   /**
@@ -287,6 +396,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       const running = this.#running ?? this.#recovering
       if (running !== null) await running
       else if (this.#held !== null) await this.#held
+      else if (this.#isOvertaken)
+        await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
       else if (!this.#lacksKey) throw behindError(this.#lost.asks)
       else if (waitsForKey) await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
       else throw new SkeinError('NOT_ALLOWED', 'No content key is here that may be used')
@@ -319,15 +430,21 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     // A group that is being written sees to it itself, since it may be among what is lacking.
     if (this.#group !== null || this.#running !== null || this.#recovering !== null || this.#closed)
       return
+    if (this.#holds > 0) return
+    if (this.#isOvertaken) return
+    const isLonger = (['control', 'content'] as const).some((core) =>
+      this.#lost.isUnknown(core, this.#logs[core].length)
+    )
+    if (isLonger && !this.#lost.isBehind) return this.#overtaken()
     // A peer that brings blocks back tells of all there are first.
     for (const core of ['control', 'content'] as const)
       this.#lost.know(core, this.#logs[core].length)
-    if (!this.isBehind && !this.#lost.isRead) return
+    if (!this.#lost.isBehind && !this.#lost.isRead) return
     this.#recovering = this.#lost
       .recover()
       .then(
         () => {
-          if (this.isBehind) return
+          if (this.#lost.isBehind) return
           this.#succeeded()
           this.emit('caught-up', {})
         },
@@ -336,7 +453,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       .finally(() => {
         this.#recovering = null
         // What came meanwhile has not been looked at.
-        if (this.#lost.isRead && !this.isBehind) this.#recoverMaybe()
+        if (this.#lost.isRead && !this.#lost.isBehind) this.#recoverMaybe()
         this.#run()
       })
   }
@@ -344,8 +461,9 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #run(): void {
     if (this.#running !== null || this.#recovering !== null || this.#closed) return
     if (this.isIdle || this.#cancelRetry !== null || this.#lacksKey) return
+    if (this.#holds > 0 || this.#isOvertaken) return
     // A group that was begun goes on: it recovers what the store lost meanwhile.
-    if (this.isBehind && this.#group === null) return
+    if (this.#lost.isBehind && this.#group === null) return
     if (this.#group === null && this.#writable.length === 0) return
     this.#running = this.#write().finally(() => {
       this.#running = null
@@ -395,6 +513,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   }
 
   #failed(error: unknown): void {
+    // It is not a failure, and is seen to.
+    if (this.#isOvertaken) return
     this.#error = storageError('Writing to the store failed', error)
     this.emit('failed', { error: this.#error })
     if (this.#closed) return
@@ -462,7 +582,10 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       if (log.length > from && last !== undefined) {
         const at = Math.min(log.length, from + list.length) - 1
         const block = await log.get(at)
-        if (block === null || !equalBytes(block, last)) throw forkedError(core, at)
+        if (block === null || !equalBytes(block, last)) {
+          this.#overtaken()
+          throw forkedError(core, at)
+        }
       }
       const missing = list.slice(log.length - from)
       if (missing.length > 0) await log.append(missing, durable)
@@ -476,16 +599,21 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     const lengths = { control: this.#logs.control.length, content: this.#logs.content.length }
     try {
       await sync()
-      await outbox.trim([
-        watermarkRecord(0, lengths.control),
-        watermarkRecord(1, lengths.content),
-        this.#session.record(false),
-        ...(this.#answer === null ? [] : [this.#answer])
-      ])
+      await outbox.trim(this.#trimmed(lengths))
       this.#trimAt = trimAtBytes
     } catch {
       this.#trimAt = outbox.byteLength + trimAtBytes // Not with each group anew.
     }
+  }
+
+  /** What is left of an outbox whose blocks the store holds durably. */
+  #trimmed(lengths: Readonly<Record<OwnCore, number>>): OutboxRecord[] {
+    return [
+      watermarkRecord(0, lengths.control),
+      watermarkRecord(1, lengths.content),
+      this.#session.record(false),
+      ...(this.#answer === null ? [] : [this.#answer])
+    ]
   }
 }
 

@@ -11,6 +11,9 @@
  */
 import type Hypercore from 'hypercore'
 import type { Peer } from 'hypercore'
+import { MerkleTree } from 'hypercore/lib/merkle-tree.js'
+import crypto from 'hypercore-crypto'
+import { equalBytes } from '../bytes.ts'
 
 const misfitsForgiven = 100
 const guessesAllowed = 4
@@ -80,12 +83,26 @@ function fetchAgain({ core }: Hypercore): void {
   core.replicator.updateAll()
 }
 
-/** Keeps pushes, and what only looks like the proof of a fork, from being taken for one. Call it once a core. */
-export function guardConflicts({ core }: Hypercore): void {
-  const checkConflict = core.checkConflict.bind(core)
-  core.checkConflict = async (proof, from) => {
-    const isBare = proof.block === null && proof.hash === null && proof.seek === null
-    return isBare && (await checkConflict(proof, from))
+/**
+ * Keeps pushes from being taken for the proof of a fork, and a real one from freezing the log for good, as hypercore does
+ * with it: `onConflict` is told, and what to do is the space's (see `trust/README.md`). Call it once a core.
+ */
+export function guardConflicts(core: Hypercore, onConflict: (length: number) => void): void {
+  const inner = core.core
+  inner.checkConflict = async (proof) => {
+    const { block, hash, seek, upgrade, fork } = proof
+    const isBare = block === null && hash === null && seek === null
+    if (!isBare || upgrade === null || inner.header.manifest === null) return false
+    if (fork !== core.fork || core.length < upgrade.length) return false
+    const batch = MerkleTree.verifyFullyRemote(inner.state, proof)
+    try {
+      inner._verifyBatchUpgrade(batch, null)
+    } catch {
+      return true // Not signed: nothing is to be made of it.
+    }
+    if (equalBytes(await core.treeHash(upgrade.length), crypto.tree(batch.roots))) return false
+    onConflict(upgrade.length)
+    return true
   }
 }
 

@@ -43,6 +43,8 @@ export class Reader {
   isPaused = false
   /** What its next entry waits for: another entry, or, once all control entries are here, something that may never come. */
   waitsFor: Pick<Dep, 'log' | 'length'> | 'trust' | null = null
+  /** What stood where, when it was looked last whether its next entries can be passed over. */
+  passedOverAt = ''
   /** Someone asked to read on since the last look. */
   isWanted = false
   draining: Promise<void> | null = null
@@ -73,6 +75,17 @@ export class Reader {
     this.waitsFor = null
     this.isWanted = true
     if (this.#isOwnLog) this.limit = Math.max(this.limit, this.log.contiguousLength)
+  }
+
+  /** Leaves what lies before that length behind. */
+  passOver(to: number): void {
+    while (this.queue.length > 0 && this.queue[0]!.from < to) {
+      this.queuedBytes -= this.queue[0]!.entry?.body.length ?? 0
+      this.queue.shift()
+    }
+    if (this.queue[0]?.from === to) this.delivered = to
+    else this.rewind(to)
+    this.waitsFor = null
   }
 
   get isFull(): boolean {

@@ -6,6 +6,8 @@ import type { Pending, Reader } from './reader.ts'
 
 export interface ReadinessOptions {
   readonly reader: (id: LogId) => Reader | undefined
+  /** Is it proven that this log has two versions? */
+  readonly isForked: (log: LogId) => boolean
   /** Up to where a log's entries count. */
   readonly countedOf: (reader: Reader) => number
   /** More of a log counts than before: what waited for that is to be looked at again. */
@@ -13,7 +15,7 @@ export interface ReadinessOptions {
   readonly isStopped: () => boolean
   readonly onReadFailed: (error: SkeinError) => void
   /** An entry declares another history of a log than ours. */
-  readonly onForkEvidence: (log: Log, length: number) => void
+  readonly onForkEvidence: (log: Log) => void
 }
 
 export class Readiness {
@@ -30,7 +32,8 @@ export class Readiness {
       return false
     }
     if (pending.depsChecked || pending.entry === null) return true
-    const { deps } = pending.entry
+    // Members are a function of the set of control entries, whichever version of a log they stand in.
+    const deps = pending.entry.deps.filter(({ log }) => !this.#isForkedControl(log))
     for (const dep of deps) {
       const other = this.#options.reader(dep.log)
       if (other !== undefined && other.delivered >= dep.length) continue
@@ -42,12 +45,26 @@ export class Readiness {
       const other = this.#options.reader(dep.log)!.log
       const treeHash = await this.#treeHashOf(other, dep.length)
       if (treeHash === dep.treeHash) continue
+      if (treeHash !== null) this.#options.onForkEvidence(other)
+      // A control entry may be what proves it.
+      if (treeHash !== null && reader.log.name.core === 'control') continue
       reader.waitsFor = treeHash === null ? dep : 'trust'
-      if (treeHash !== null) this.#options.onForkEvidence(other, dep.length)
       return false
     }
     pending.depsChecked = true
     return true
+  }
+
+  #isForkedControl(id: LogId): boolean {
+    return this.#options.isForked(id) && this.#options.reader(id)?.log.name.core === 'control'
+  }
+
+  /** Has what a dep names been delivered, and is it the same here? */
+  async isHere({ log, length, treeHash }: Dep): Promise<boolean> {
+    if (this.#isForkedControl(log)) return true
+    const other = this.#options.reader(log)
+    if (other === undefined || other.delivered < length) return false
+    return (await this.#treeHashOf(other.log, length)) === treeHash
   }
 
   /** What an entry that counts builds on counts with it, once it is here and is what that entry names. */

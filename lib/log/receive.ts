@@ -38,7 +38,7 @@ export class Receiver {
     this.#head = head
     this.#roots = head.length === 0 ? [] : flat.fullRoots(2 * head.length)
     for (const node of head.cover) this.#nodes.set(node.index, node)
-    const roots = this.#roots.map((root) => this.#climb(root))
+    const roots = this.#roots.map((root) => climb(this.#nodes, root))
     this.treeHash = crypto.tree(roots)
     if (!this.#isSigned(this.treeHash))
       throw new SkeinError('BAD_SEAL', 'its head is not what its author signed')
@@ -128,18 +128,6 @@ export class Receiver {
     }
   }
 
-  /** Computes the node from those given below it. */
-  #climb(index: number): TreeNode {
-    const known = this.#nodes.get(index)
-    if (known !== undefined) return known
-    const children = flat.children(index)
-    if (children === null) throw new SkeinError('BAD_SEAL', 'its tree is not whole')
-    const [left, right] = children.map((child) => this.#climb(child)) as [TreeNode, TreeNode]
-    const node = { index, size: left.size + right.size, hash: crypto.parent(left, right) }
-    this.#nodes.set(index, node)
-    return node
-  }
-
   #isSigned(hash: Uint8Array): boolean {
     const { length, fork, signature } = this.#head
     const { verifier } = this.#core.core
@@ -178,8 +166,29 @@ export function foldTree(first: number, blocks: readonly Uint8Array[]): TreeNode
   return all
 }
 
+/** The node, computed from those below it where it is not given. Fails with `BAD_SEAL` where these are not all given. */
+export function climb(nodes: Map<number, TreeNode>, index: number): TreeNode {
+  const known = nodes.get(index)
+  if (known !== undefined) return known
+  const children = flat.children(index)
+  if (children === null) throw new SkeinError('BAD_SEAL', 'its tree is not whole')
+  const [left, right] = children.map((child) => climb(nodes, child)) as [TreeNode, TreeNode]
+  const node = { index, size: left.size + right.size, hash: crypto.parent(left, right) }
+  nodes.set(index, node)
+  return node
+}
+
+/** The device's signature, of hypercore's encoding of several. Fails with `BAD_SEAL`. */
+export function signatureOf(encoded: Uint8Array): Uint8Array {
+  // One signature, that of the first signer, without a patch.
+  const frame = [encoded[0], encoded[1], encoded[66], encoded[67]]
+  if (encoded.length !== 68 || frame.join() !== '1,0,0,0')
+    throw new SkeinError('BAD_SEAL', 'it is not signed by one device')
+  return encoded.subarray(2, 66)
+}
+
 /** Which nodes a tree of one length needs to grow to another, in hypercore's order (both doubled). */
-function upgradeNodes(from: number, to: number): number[] {
+export function upgradeNodes(from: number, to: number): number[] {
   const nodes: number[] = []
   for (const root of flat.fullRoots(to)) {
     if (flat.rightSpan(root) < from) continue

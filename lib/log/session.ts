@@ -11,6 +11,8 @@ const maxCountersPassedOver = 2 ** 20
 export class Session {
   readonly #outbox: Outbox
   #counter = 0
+  /** The greatest that is in use: writers beside the first have counters of their own. */
+  #last = 0
   /** The outbox has it that these client ids are in use. */
   isMarked = false
 
@@ -25,12 +27,13 @@ export class Session {
   /** Begins, so many counters after another. */
   begin(after: number, passedOver: number): void {
     this.#counter = after + passedOver
+    this.#last = this.#counter
     this.isMarked = false
   }
 
-  /** Takes the next counter, whose ids nothing is written under yet. */
-  takeNext(): void {
-    this.begin(this.#counter, 1)
+  /** Takes a counter whose ids nothing is written under, also not by a later state of this device that is not known of. */
+  takeAnother(randomBytes: (length: number) => Uint8Array): void {
+    this.begin(this.#last, passedOver(randomBytes))
   }
 
   /**
@@ -38,7 +41,7 @@ export class Session {
    * no later session takes it.
    */
   async newCounter(): Promise<number> {
-    const counter = ++this.#counter
+    const counter = ++this.#last
     await this.#outbox.append([sessionRecord(counter, false)])
     this.isMarked = true
     return counter
@@ -50,7 +53,7 @@ export class Session {
   }
 
   record(clean: boolean): OutboxRecord {
-    return sessionRecord(this.#counter, clean)
+    return sessionRecord(this.#last, clean)
   }
 }
 

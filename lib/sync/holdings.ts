@@ -40,7 +40,8 @@ export interface HoldingsOptions {
   /** Tells every connected member. */
   readonly announce: (holdings: readonly Holding[]) => void
   readonly onChange: () => void
-  readonly onForkEvidence: (log: Log, length: number) => void
+  /** A device holds another version of a log than is here. */
+  readonly onForkEvidence: (log: Log) => void
   /** Making durable what came failed (it is tried again), or has worked. */
   readonly onStore: (error: SkeinError | null) => void
 }
@@ -222,7 +223,7 @@ export class Holdings {
     const treeHash = (await log?.treeHashAt(claim.length).catch(() => null)) ?? null
     if (log === null || treeHash === null) return
     if (treeHash === claim.treeHash) claim.isVerified = true
-    else this.#options.onForkEvidence(log, claim.length)
+    else this.#options.onForkEvidence(log)
   }
 
   /** Who is believed has changed. */

@@ -44,6 +44,7 @@ export interface ReplicasOptions {
   readonly clock: Clock
   readonly space: Uint8Array
   readonly database: () => KeyValueStore
+  readonly isForked: (log: LogId) => boolean
 }
 
 interface Known {
@@ -103,7 +104,7 @@ export class Replicas {
     }
     this.#unwritten.add(device)
     this.#writeSoon()
-    return isWhole ? lostOf(known) : 0
+    return isWhole ? this.#lostOf(known) : 0
   }
 
   #writeSoon(): void {
@@ -124,7 +125,7 @@ export class Replicas {
   } {
     const known = this.#knownByDevice.get(device)
     if (known === undefined) return { asOfMs: null, lengths: new Map(), lost: 0 }
-    return { asOfMs: known.asOfMs, lengths: known.lengths, lost: lostOf(known) }
+    return { asOfMs: known.asOfMs, lengths: known.lengths, lost: this.#lostOf(known) }
   }
 
   async flush(): Promise<void> {
@@ -164,6 +165,14 @@ export class Replicas {
     this.#cancel?.()
   }
 
+  /** Of a log that forked another version may have taken the place of the one that was confirmed. */
+  #lostOf({ lengths, confirmed }: Known): number {
+    let lost = 0
+    for (const [log, length] of confirmed)
+      if (!this.#options.isForked(log)) lost += Math.max(0, length - (lengths.get(log) ?? 0))
+    return lost
+  }
+
   #key(device: Uint8Array): Uint8Array {
     const key = new Uint8Array(33 + device.length)
     key[0] = table
@@ -175,10 +184,4 @@ export class Replicas {
   #range(): { gte: Uint8Array; lt: Uint8Array } {
     return { gte: this.#key(new Uint8Array()), lt: this.#key(new Uint8Array(33).fill(255)) }
   }
-}
-
-function lostOf({ lengths, confirmed }: Known): number {
-  let lost = 0
-  for (const [log, length] of confirmed) lost += Math.max(0, length - (lengths.get(log) ?? 0))
-  return lost
 }

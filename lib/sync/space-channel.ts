@@ -8,6 +8,8 @@
  *     3 look    := version(1 byte: 1) • document(8) • cut(16) • visible(16)   // see views/split.ts
  *     4 near    := version(1 byte: 1) • device(32)*     // whom the sender is connected to: see presence-relay.ts
  *     5 introduce                        // for the receiver, or to be passed on: see introducer.ts
+ *     6 differs                          // what the sender has of a log that seems to have two versions: see forks.ts
+ *     7 branch                           // what it has instead
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -63,6 +65,10 @@ export interface SpaceChannelHost {
   readonly onLook: (channel: SpaceChannel, look: DocumentLook) => void
   /** Fails with `BAD_ENCODING`. */
   readonly onIntroduction: (channel: SpaceChannel, bytes: Uint8Array) => void
+  /** Fails with `BAD_ENCODING`. */
+  readonly onDiffers: (channel: SpaceChannel, bytes: Uint8Array) => void
+  /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly onBranch: (channel: SpaceChannel, bytes: Uint8Array) => void
   readonly onClosed: (channel: SpaceChannel) => void
 }
 
@@ -94,7 +100,9 @@ export class SpaceChannel {
         (bytes) => this.#onAsked(bytes),
         (bytes) => this.#onLook(bytes),
         (bytes) => this.#onNear(bytes),
-        (bytes) => this.#isWithinRate() && this.#host.onIntroduction(this, bytes)
+        (bytes) => this.#isWithinRate() && this.#host.onIntroduction(this, bytes),
+        (bytes) => this.#isWithinRate() && this.#host.onDiffers(this, bytes),
+        (bytes) => this.#isWithinRate() && this.#host.onBranch(this, bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
@@ -175,6 +183,14 @@ export class SpaceChannel {
     encoding.writeUint8(encoder, lookVersion)
     for (const part of [document, cut, visible]) encoding.writeUint8Array(encoder, fromHex(part))
     this.#channel.send(3, encoding.toUint8Array(encoder))
+  }
+
+  sendDiffers(bytes: Uint8Array): void {
+    this.#channel.send(6, bytes)
+  }
+
+  sendBranch(bytes: Uint8Array): void {
+    this.#channel.send(7, bytes)
   }
 
   askPresence(document: string): void {

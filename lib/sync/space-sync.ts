@@ -56,7 +56,11 @@ export interface SpaceSyncOptions {
   /** This device's presence in a document, for a member that asks. */
   readonly presenceIn: (document: string) => SealedPresence | null
   readonly onLook: (device: DeviceId, look: DocumentLook) => void
-  readonly onForkEvidence: (log: Log, length: number) => void
+  readonly onForkEvidence: (log: Log) => void
+  /** What is here instead of what a peer says it has of a log, or null. Fails with `BAD_ENCODING`. */
+  readonly answerDiffers: (bytes: Uint8Array) => Promise<Uint8Array | null>
+  /** What a peer has instead, which `ask` asks again. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly onBranch: (bytes: Uint8Array, ask: (bytes: Uint8Array) => void) => void
   /** Is the device connected, in whatever space? */
   readonly isConnected: (device: DeviceId) => boolean
   /** What takes introductions, or null. */
@@ -229,6 +233,8 @@ export class SpaceSync {
       },
       onIntroduction: (_, bytes) => this.#introducer.receive(channel, bytes),
       onLook: (_, look) => options.onLook(channel.device, look),
+      onDiffers: (_, bytes) => this.#answerDiffers(channel, bytes),
+      onBranch: (_, bytes) => options.onBranch(bytes, (again) => channel.sendDiffers(again)),
       onClosed: () => this.#left(channel)
     })
     this.#channelsByConnection.set(connection, channel)
@@ -269,6 +275,26 @@ export class SpaceSync {
     const presence = this.#options.presenceIn(document)
     if (presence !== null) channel.sendPresence(presence.bytes)
     this.#relay.asked(channel)
+  }
+
+  /** Asks everyone who is connected what they have of a log. */
+  askAboutFork(bytes: Uint8Array): void {
+    for (const channel of this.#admitted()) channel.sendDiffers(bytes)
+  }
+
+  /** Ends every connection to a member of the space: transports make new ones. */
+  reconnect(): void {
+    for (const channel of this.#admitted()) channel.connection.close()
+  }
+
+  #answerDiffers(channel: SpaceChannel, bytes: Uint8Array): void {
+    this.#options.answerDiffers(bytes).then(
+      (answer) => answer !== null && channel.isAdmitted && channel.sendBranch(answer),
+      (error: unknown) => {
+        // What is not well-formed breaks the protocol; where the store fails, that is told of elsewhere.
+        if (error instanceof SkeinError && error.code === 'BAD_ENCODING') channel.connection.close()
+      }
+    )
   }
 
   sendLook(look: DocumentLook): void {

@@ -204,6 +204,8 @@ export class Leader {
         this.#tellHolders(text(0), attached)
         return { cut, to }
       }
+      case 'keep':
+        return this.#attached(text(0)).attachment.keep(args[1] as Uint8Array[])
       case 'flush':
         return this.#attached(text(0)).attachment.flush()
       case 'held': {

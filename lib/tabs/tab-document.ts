@@ -122,6 +122,7 @@ export class TabDocument {
         ...(this.#clientIdsByWriter.get(`${device}/${counter}`) ?? [])
       ],
       append: (update) => this.#append(update),
+      keep: (updates) => this.#again(() => link.call('keep', [key, updates])),
       flush: () => this.#flush(),
       read: () => this.#read(),
       // The leader merges by itself.

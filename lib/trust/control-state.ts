@@ -3,9 +3,9 @@
  * a function of the set of entries added, in whatever order they came.
  */
 import { equalBytes, toHex } from '../bytes.ts'
-import type { BoxKeys } from '../crypto.ts'
+import { hash, type BoxKeys } from '../crypto.ts'
 import { SkeinError, type ErrorCode } from '../errors.ts'
-import { kinds } from '../log/entry.ts'
+import { EntryAssembler, kinds, openBlock, type Entry, type LogId } from '../log/entry.ts'
 import {
   decodeGenesis,
   decodeInviteEntry,
@@ -16,8 +16,15 @@ import {
   type Role
 } from './control.ts'
 import { Epochs } from './epochs.ts'
+import {
+  byStrength,
+  declarationOf,
+  readForkProof,
+  type Declaration,
+  type ForkProof
+} from './fork-proof.ts'
 import type { KeyRing } from './keys.ts'
-import { MemberSet, type FallenCut } from './member-set.ts'
+import { MemberSet, type ControlFork, type FallenCut } from './member-set.ts'
 import {
   cutsInForce,
   mayGrant,
@@ -36,6 +43,16 @@ const knownKinds: ReadonlySet<number> = new Set([
   kinds.epoch,
   kinds.keyShare,
   kinds.invite,
+  kinds.inviteRevoke,
+  kinds.forkProof
+])
+
+/** Of a control log that has several versions, entries that count in each. */
+const countsOfEachVersion: ReadonlySet<number> = new Set([
+  kinds.cut,
+  kinds.leave,
+  kinds.epoch,
+  kinds.keyShare,
   kinds.inviteRevoke
 ])
 
@@ -49,6 +66,14 @@ interface IssuedInvite extends Position {
   readonly entry: InviteEntry
 }
 
+/** What an entry changed. */
+export interface ControlChange {
+  readonly members: boolean
+  readonly keys: boolean
+  /** The log that it proves to have two versions. */
+  readonly forked: ForkProof | null
+}
+
 export class ControlState {
   readonly genesis: Genesis
   readonly ring: KeyRing
@@ -58,6 +83,13 @@ export class ControlState {
   readonly #invitesByKey = new Map<string, IssuedInvite[]>()
   readonly #revocations: (Position & { key: string })[] = []
   readonly #unknownCriticals: (Position & { kind: number })[] = []
+  readonly #added = new Set<string>()
+  /** By author and place of the entries that prove them. */
+  readonly #controlForks = new Map<string, ControlFork>()
+  readonly #forkProofs = new Map<
+    LogId,
+    { readonly issuer: DeviceId; readonly proof: ForkProof }[]
+  >()
   /** Cuts that took a role from someone here, by name. */
   readonly #inForce = new Set<string>()
 
@@ -74,7 +106,8 @@ export class ControlState {
       ring,
       device,
       box,
-      members: () => this.members
+      members: () => this.members,
+      forkBy: ({ device, seq }) => this.#controlForks.get(`${device} ${seq}`) ?? null
     })
   }
 
@@ -89,17 +122,56 @@ export class ControlState {
   }
 
   /** Takes an entry; says what it changed. An entry that is malformed changes nothing. */
-  add(entry: ControlEntry): { members: boolean; keys: boolean } {
-    const changed = { members: this.#set.add(entry), keys: false }
+  add(entry: ControlEntry): ControlChange {
+    // Of a log that forked, the same entry may come in several ways.
+    const name = entryNameOf(entry)
+    if (this.#added.has(name)) return { members: false, keys: false, forked: null }
+    this.#added.add(name)
+    let members = this.#set.add(entry)
+    let keys = false
+    let forked: ForkProof | null = null
     try {
-      changed.keys = this.epochs.add(entry)
+      keys = this.epochs.add(entry)
       this.#readInvite(entry)
+      if (entry.kind === kinds.forkProof) {
+        forked = this.#readForkProof(entry)
+        if (forked.name.core === 'control') {
+          const fork = { device: toHex(forked.device), common: forked.common }
+          this.#controlForks.set(`${entry.device} ${entry.seq}`, fork)
+        }
+        const more = this.#takeFork(forked)
+        members ||= more.members
+        keys ||= more.keys
+      }
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error // Malformed: counts for nothing, on every peer alike.
     }
     const { device: issuer, seq, kind } = entry
     if (!knownKinds.has(kind) && kind % 2 === 1) this.#unknownCriticals.push({ issuer, seq, kind })
-    return changed
+    return { members, keys, forked }
+  }
+
+  /** Where it stands that a control log has several versions. */
+  get controlForks(): Position[] {
+    return [...this.#controlForks.keys()].map((place) => {
+      const [issuer, seq] = place.split(' ') as [string, string]
+      return { issuer, seq: Number(seq) }
+    })
+  }
+
+  /** Is it proven that this log has two versions? */
+  isForked(log: LogId): boolean {
+    return this.#forkProofs.has(log)
+  }
+
+  /** What members, but for its author, have declared to hold of a forked log: the strongest first. */
+  declarations(log: LogId): Declaration[] {
+    const declared = (this.#forkProofs.get(log) ?? []).flatMap(({ issuer, proof }) => {
+      const rank = this.members.get(issuer)?.rank ?? 0
+      const isItself = issuer === toHex(proof.device)
+      return rank === 0 || isItself ? [] : [declarationOf(proof, issuer, rank)]
+    })
+    return declared.sort(byStrength)
   }
 
   /** Cuts that were in force here when this was last asked and have fallen since: whom they removed is back. */
@@ -158,7 +230,11 @@ export class ControlState {
   /** Of several with one key, the most senior issuer's counts. */
   #issued(key: string): IssuedInvite | null {
     const issued = this.#invitesByKey.get(key) ?? []
-    const valid = issued.filter((invite) => mayGrant(this.#roleAt(invite), invite.entry.role))
+    const valid = issued.filter(
+      (invite) =>
+        mayGrant(this.#roleAt(invite), invite.entry.role) &&
+        !this.#set.isPowerless(invite.issuer, invite.seq)
+    )
     valid.sort((a, b) => this.#bySeniority(a, b))
     return valid[0] ?? null
   }
@@ -174,6 +250,43 @@ export class ControlState {
     return rankOf(b) - rankOf(a) || b.seq - a.seq || (a.issuer < b.issuer ? -1 : 1)
   }
 
+  /**
+   * What every version of a control log says of cuts and keys counts: it comes with the proofs, whichever of them stays.
+   * What it grants does not.
+   */
+  #takeFork({ name, common, blocks }: ForkProof): { members: boolean; keys: boolean } {
+    if (name.core !== 'control') return { members: false, keys: false }
+    const device = toHex(name.device)
+    this.#set.fork(device, common)
+    const assembler = new EntryAssembler()
+    let keys = false
+    let from = common
+    for (const [i, block] of blocks.entries()) {
+      let entry: Entry | null = null
+      try {
+        const place = { ...name, seq: common + i }
+        entry = assembler.add(openBlock(block, place, this.ring.spaceKey))
+      } catch (error) {
+        if (!(error instanceof SkeinError)) throw error
+        assembler.reset() // Malformed: nothing on any device.
+      }
+      if (entry !== null && countsOfEachVersion.has(entry.kind)) {
+        const { kind, body } = entry
+        // What it says it has seen counts for nothing there.
+        keys = this.add({ device, seq: from, kind, body, seen: [] }).keys || keys
+      }
+      if (assembler.isEmpty) from = common + i + 1
+    }
+    return { members: true, keys }
+  }
+
+  #readForkProof({ device, body }: ControlEntry): ForkProof {
+    const proof = readForkProof(body, this.ring.space)
+    const proofs = this.#forkProofs.get(proof.log) ?? []
+    this.#forkProofs.set(proof.log, [...proofs, { issuer: device, proof }])
+    return proof
+  }
+
   #readInvite({ device, seq, kind, body }: ControlEntry): void {
     if (kind === kinds.invite) {
       const entry = decodeInviteEntry(body)
@@ -184,4 +297,9 @@ export class ControlState {
       this.#revocations.push({ issuer: device, seq, key: toHex(decodeInviteRevoke(body)) })
     }
   }
+}
+
+/** The same for the same entry at the same place. */
+function entryNameOf({ device, seq, kind, body }: ControlEntry): string {
+  return `${device} ${seq} ${kind} ${toHex(hash('skein/control-entry', body).subarray(0, 16))}`
 }

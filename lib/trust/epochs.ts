@@ -9,7 +9,7 @@ import { decodeGrant, type Genesis } from './control.ts'
 import { decodeCut } from './cut.ts'
 import { decodeEpoch, decodeKeyShare, encodeEpoch, type Epoch } from './epoch.ts'
 import { openHandedKeys, type KeyRing } from './keys.ts'
-import { membersOf } from './member-set.ts'
+import { membersOf, type ControlFork } from './member-set.ts'
 import {
   mayRead,
   mayWrite,
@@ -25,6 +25,8 @@ export interface EpochsOptions {
   readonly device: Uint8Array
   readonly box: BoxKeys
   readonly members: () => ReadonlyMap<DeviceId, Membership>
+  /** What an entry proves of somebody's control log. */
+  readonly forkBy: (entry: ControlEntry) => ControlFork | null
 }
 
 interface Issued {
@@ -167,7 +169,8 @@ export class Epochs {
     const before = this.#entries.filter((entry) =>
       entry.device === issuer ? entry.seq <= seq : entry.seq < (seen.get(entry.device) ?? 0)
     )
-    return outOf(membersOf(this.#options.genesis, before))
+    const forks = before.flatMap((entry) => this.#options.forkBy(entry) ?? [])
+    return outOf(membersOf(this.#options.genesis, before, forks))
   }
 
   #wasWriter({ issuer, seq }: Issued): boolean {

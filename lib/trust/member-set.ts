@@ -28,11 +28,19 @@ import {
 /** Evaluates a set of control entries, given in any order. */
 export function membersOf(
   genesis: Genesis,
-  entries: readonly ControlEntry[]
+  entries: readonly ControlEntry[],
+  forks: readonly ControlFork[] = []
 ): ReadonlyMap<DeviceId, Membership> {
   const set = new MemberSet(genesis)
+  for (const { device, common } of forks) set.fork(device, common)
   for (const entry of entries) set.add(entry)
   return set.members
+}
+
+/** A device's control log is proven to have several versions, which are alike up to that length. */
+export interface ControlFork {
+  readonly device: DeviceId
+  readonly common: number
 }
 
 /** A cut that no longer counts, and whose device has a role that it would have taken. */
@@ -75,6 +83,8 @@ class Party {
   grants: NominalGrant[] = []
   validGrants: Standing[] = []
   cuts: NominalCut[] = []
+  /** Where versions of its control log part, if it is proven that there are several. */
+  forkedAt = Infinity
   /** By the rank of those who do, how far they declare to have seen its control log. */
   declared = new Map<number, number>()
   membership: Membership | null = null
@@ -125,6 +135,31 @@ export class MemberSet {
     })
   }
 
+  /** It is proven that there are several versions of a device's control log, alike up to that length. */
+  fork(device: DeviceId, common: number): void {
+    const party = this.#party(device)
+    if (common >= party.forkedAt) return
+    party.forkedAt = common
+    this.#isStale = true
+  }
+
+  /**
+   * Does an entry of a device stand where versions of its control log have parted? Then it grants nothing, and lifts and
+   * upholds no cut, until somebody who may has granted the device its role anew, from further on.
+   */
+  isPowerless(device: DeviceId, seq: number): boolean {
+    if (this.#isStale) this.#evaluate()
+    const party = this.#parties.get(device)
+    return party !== undefined && this.#isPowerless(party, seq)
+  }
+
+  #isPowerless({ forkedAt, validGrants }: Party, seq: number): boolean {
+    if (seq < forkedAt) return false
+    return !validGrants.some(
+      ({ rank, from }) => rank >= adminRank && from.control > forkedAt && from.control <= seq
+    )
+  }
+
   /** Takes an entry in; true if it may have changed who is a member. Malformed ones and strangers' count for nothing. */
   add(entry: ControlEntry): boolean {
     const party = this.#party(entry.device)
@@ -149,9 +184,10 @@ export class MemberSet {
   #take(party: Party, op: Op): boolean {
     const nominal = this.#nominalRank(party, op.seq)
     if (nominal < adminRank) return false
+    const isPowerless = this.#isPowerless(party, op.seq)
     const isValid = this.#rankAt(party, op.seq) === nominal
     const { power } = op
-    if (isValid && op.seen.length > 0) {
+    if (isValid && !isPowerless && op.seen.length > 0) {
       this.#declare(op, nominal)
       // A cut that had fallen may stand again, and its device may have used a power.
       const issuers = new Set(this.#fallen.map(({ cut }) => cut.issuer))
@@ -162,7 +198,7 @@ export class MemberSet {
     else if (power.kind === 'grant') {
       const rank = rankOfGrant(power.grant.role)
       if (rank >= nominal) return this.#isStale
-      const target = this.#addGrant(power.grant, isValid)
+      const target = this.#addGrant(power.grant, isValid && !isPowerless)
       // Someone's power begins, and entries that need it are here.
       if (rank >= adminRank && target.ops.length > 0) this.#isStale = true
     } else {
@@ -205,14 +241,16 @@ export class MemberSet {
     for (const party of parties) {
       for (const op of party.ops) {
         if (this.#nominalRank(party, op.seq) !== rank) continue
+        const isPowerless = this.#isPowerless(party, op.seq)
         const isValid = this.#rankAt(party, op.seq) === rank
-        if (isValid) this.#declare(op, rank)
+        if (isValid && !isPowerless) this.#declare(op, rank)
         const { power } = op
         if (power === null) continue
         if (power.kind === 'grant') {
-          if (rankOfGrant(power.grant.role) < rank) this.#addGrant(power.grant, isValid)
+          const isInForce = isValid && !isPowerless
+          if (rankOfGrant(power.grant.role) < rank) this.#addGrant(power.grant, isInForce)
         } else if (power.kind === 'cut') this.#addCut(party, op.seq, power, rank, isValid)
-        else if (isValid) {
+        else if (isValid && !isPowerless) {
           const lifts = this.#lifts.get(power.cut) ?? []
           this.#lifts.set(power.cut, [...lifts, { author: party.device, rank }])
         }

@@ -71,6 +71,7 @@ class Lab {
   readonly feed = new Feed({
     keyOf: () => key,
     kept: () => Number.POSITIVE_INFINITY,
+    isForked: () => false,
     declares: () => true,
     deliver: ({ device }) => this.delivered.push(device),
     onPassedOver: () => {},

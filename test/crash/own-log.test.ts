@@ -259,6 +259,8 @@ class Lab {
       } as Platform,
       keyFor: () => new Uint8Array(32),
       onKeyWanted: () => {},
+      onOvertaken: () => {},
+      onDisplaced: () => Promise.resolve(),
       seen: async () => {
         this.whenSeen(++this.#seen)
         return { deps: [], cut: new Map() }

@@ -1,0 +1,127 @@
+/**
+ * What this device wrote and is to write again, since it hung on a version of a log that did not stay: kept durably from
+ * before that version goes until it is written. It lies in the database of the logs; nothing else has it. In Yjs's
+ * notation, keys and values:
+ *
+ *     key       := 'w' • space(32) • uint32 number
+ *     value     := 0 • varString(document) • varUint(n) • (varUint(client) • varUint(clock))*n       // lost: see views/write-again.ts
+ *                    • varUint(n) • (varUint(client) • varUint(clock) • varUint(length))*n • Yjs state update V2
+ *                | 1 • varUint(kind) • body                          // an entry as it was
+ *                | 2 • varUint(place) • block                        // of the content log, as it was sealed
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import { decodeAll } from './bytes.ts'
+import type { KeyValueStore } from './log/database.ts'
+import { numberAt, uint32 } from './views/view-records.ts'
+import type { Lost } from './views/write-again.ts'
+
+const table = 0x77
+
+export type Rescued =
+  | {
+      readonly what: 'edits'
+      readonly document: string
+      readonly lost: Lost
+      /** The document with them: a Yjs state, V2. */
+      readonly before: Uint8Array
+    }
+  | { readonly what: 'entry'; readonly kind: number; readonly body: Uint8Array }
+  | { readonly what: 'block'; readonly place: number; readonly block: Uint8Array }
+
+export class RescueStore {
+  readonly #database: () => KeyValueStore
+  readonly #space: Uint8Array
+
+  constructor(database: () => KeyValueStore, space: Uint8Array) {
+    this.#database = database
+    this.#space = space
+  }
+
+  /** In the order they were added. Fails with `BAD_ENCODING`. */
+  async all(): Promise<{ readonly number: number; readonly rescued: Rescued }[]> {
+    const all: { number: number; rescued: Rescued }[] = []
+    const range = { gte: this.#key(0), lte: this.#key(0xffffffff) }
+    for await (const { key, value } of this.#database().iterator(range))
+      all.push({ number: numberAt(key, 33), rescued: decodeRescued(new Uint8Array(value)) })
+    return all
+  }
+
+  /** In one write. Whoever needs them durable syncs the store. */
+  async add(rescued: readonly Rescued[]): Promise<void> {
+    const last = (await this.all()).at(-1)?.number ?? -1
+    const batch = this.#database().write({ autoDestroy: true })
+    rescued.forEach((one, i) => batch.tryPut(this.#key(last + 1 + i), encodeRescued(one)))
+    await batch.flush()
+  }
+
+  async remove(number: number): Promise<void> {
+    const batch = this.#database().write({ autoDestroy: true })
+    batch.tryDeleteRange(this.#key(number), this.#key(number + 1))
+    await batch.flush()
+  }
+
+  #key(number: number): Uint8Array {
+    const key = new Uint8Array(37)
+    key[0] = table
+    key.set(this.#space, 1)
+    key.set(uint32(number), 33)
+    return key
+  }
+}
+
+function encodeRescued(rescued: Rescued): Uint8Array {
+  const encoder = encoding.createEncoder()
+  if (rescued.what === 'entry') {
+    encoding.writeUint8(encoder, 1)
+    encoding.writeVarUint(encoder, rescued.kind)
+    encoding.writeUint8Array(encoder, rescued.body)
+    return encoding.toUint8Array(encoder)
+  }
+  if (rescued.what === 'block') {
+    encoding.writeUint8(encoder, 2)
+    encoding.writeVarUint(encoder, rescued.place)
+    encoding.writeUint8Array(encoder, rescued.block)
+    return encoding.toUint8Array(encoder)
+  }
+  const { document, lost, before } = rescued
+  encoding.writeUint8(encoder, 0)
+  encoding.writeVarString(encoder, document)
+  encoding.writeVarUint(encoder, lost.from.size)
+  for (const [client, clock] of lost.from) {
+    encoding.writeVarUint(encoder, client)
+    encoding.writeVarUint(encoder, clock)
+  }
+  encoding.writeVarUint(encoder, lost.deletes.length)
+  for (const { client, clock, length } of lost.deletes)
+    for (const number of [client, clock, length]) encoding.writeVarUint(encoder, number)
+  encoding.writeUint8Array(encoder, before)
+  return encoding.toUint8Array(encoder)
+}
+
+function decodeRescued(bytes: Uint8Array): Rescued {
+  return decodeAll(bytes, 'what is to be written again', (decoder): Rescued => {
+    const type = decoding.readUint8(decoder)
+    if (type > 0) {
+      if (type > 2) throw new RangeError(`Something of type ${type}`)
+      const about = decoding.readVarUint(decoder)
+      const bytes = decoding.readTailAsUint8Array(decoder)
+      return type === 1
+        ? { what: 'entry', kind: about, body: bytes }
+        : { what: 'block', place: about, block: bytes }
+    }
+    const number = (): number => decoding.readVarUint(decoder)
+    const document = decoding.readVarString(decoder)
+    const from = new Map<number, number>()
+    for (let left = number(); left > 0; left--) from.set(number(), number())
+    const deletes: { client: number; clock: number; length: number }[] = []
+    for (let left = number(); left > 0; left--)
+      deletes.push({ client: number(), clock: number(), length: number() })
+    return {
+      what: 'edits',
+      document,
+      lost: { from, deletes },
+      before: decoding.readTailAsUint8Array(decoder)
+    }
+  })
+}

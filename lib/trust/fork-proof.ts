@@ -1,0 +1,113 @@
+/**
+ * The body of a fork proof, in Yjs's protocol notation:
+ *
+ *     forkProof := device(32) • varString(core) • varUint8Array(branch) • varUint8Array(branch)    // see log/branch.ts
+ *                  • varUint(n) • varUint8Array(block)*n
+ *
+ * Two heads of one log that its author signed and that contradict each other: alike up to one length, and different at
+ * another. It proves itself, whoever writes it. The first of them is the version that its writer held then, and declares;
+ * of a control log, the blocks in which that differs come along, since some of what they say counts whichever version stays.
+ */
+import * as encoding from 'lib0/encoding'
+import * as decoding from 'lib0/decoding'
+import { decodeAll, equalBytes, readBytes, toHex } from '../bytes.ts'
+import { SkeinError } from '../errors.ts'
+import { Branch } from '../log/branch.ts'
+import type { CoreName, LogId } from '../log/entry.ts'
+import { logIdOf, logKeyOf, type LogName } from '../log/log.ts'
+
+/** More blocks than this are left out. */
+const maxCarriedBytes = 512 * 1024
+
+export interface ForkProof {
+  /** The log's author: a signing key. */
+  readonly device: Uint8Array
+  readonly log: LogId
+  /** The length up to which the versions are alike, as far as the proof shows. */
+  readonly common: number
+  /** The version that the proof's writer held: its length, and its tree hash there. */
+  readonly length: number
+  readonly treeHash: Uint8Array
+  readonly name: LogName
+  /** Those of the version held, from `common` on, or none. */
+  readonly blocks: readonly Uint8Array[]
+}
+
+export function encodeForkProof(
+  { device, core }: LogName,
+  held: Branch,
+  other: Branch,
+  blocks: readonly Uint8Array[] = []
+): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeUint8Array(encoder, device)
+  encoding.writeVarString(encoder, core)
+  encoding.writeVarUint8Array(encoder, held.encode())
+  encoding.writeVarUint8Array(encoder, other.encode())
+  const bytes = blocks.reduce((sum, block) => sum + block.length, 0)
+  const carried = bytes > maxCarriedBytes ? [] : blocks
+  encoding.writeVarUint(encoder, carried.length)
+  for (const block of carried) encoding.writeVarUint8Array(encoder, block)
+  return encoding.toUint8Array(encoder)
+}
+
+/** Fails with `BAD_ENCODING`, and with `BAD_SEAL` where it proves nothing. */
+export function readForkProof(bytes: Uint8Array, space: Uint8Array): ForkProof {
+  const { name, held, other, blocks } = decodeAll(bytes, 'proof of a fork', (decoder) => {
+    const device = readBytes(decoder, 32)
+    const core = decoding.readVarString(decoder)
+    if (core !== 'control' && !/^content\/\d{1,9}$/.test(core))
+      throw new RangeError('A log of no kind')
+    const [held, other] = [0, 1].map(() => Branch.decode(decoding.readVarUint8Array(decoder)))
+    const count = decoding.readVarUint(decoder)
+    if (count > bytes.length) throw new RangeError(`${count} blocks`)
+    const blocks = Array.from(
+      { length: count },
+      () => new Uint8Array(decoding.readVarUint8Array(decoder))
+    )
+    return { name: { space, device, core: core as CoreName }, held: held!, other: other!, blocks }
+  })
+  const key = logKeyOf(name)
+  if (!held.isSignedBy(key, name.device) || !other.isSignedBy(key, name.device))
+    throw new SkeinError('BAD_SEAL', 'Two heads are not those of one log')
+  if (contradiction(held, other) === null)
+    throw new SkeinError('BAD_SEAL', 'Two heads of a log do not contradict each other')
+  if (blocks.length > 0 && !held.isMadeOf(blocks))
+    throw new SkeinError('BAD_SEAL', 'Blocks are not those of the version that they come with')
+  const treeHash = held.treeHashAt(held.length)
+  const { common, length } = held
+  return { device: name.device, log: logIdOf(name), common, length, treeHash, name, blocks }
+}
+
+/** A length at which two versions differ, though they are alike up to `common`; null where there is none to be told. */
+export function contradiction(a: Branch, b: Branch): number | null {
+  if (a.common !== b.common) return null
+  if (!equalBytes(a.treeHashAt(a.common), b.treeHashAt(b.common))) return null
+  const differing = a.points.find(
+    (point) => b.points.includes(point) && !equalBytes(a.treeHashAt(point), b.treeHashAt(point))
+  )
+  return differing ?? null
+}
+
+/** What a member has said it held of a forked log. */
+export interface Declaration {
+  /** A signing key in hex. */
+  readonly issuer: string
+  readonly rank: number
+  readonly length: number
+  /** In hex. */
+  readonly treeHash: string
+}
+
+/** The stronger first: whoever ranks higher, then what is longer, then what has the smaller hash. */
+export function byStrength(a: Declaration, b: Declaration): number {
+  return b.rank - a.rank || b.length - a.length || (a.treeHash < b.treeHash ? -1 : 1)
+}
+
+export function declarationOf(
+  { length, treeHash }: ForkProof,
+  issuer: string,
+  rank: number
+): Declaration {
+  return { issuer, rank, length, treeHash: toHex(treeHash) }
+}

@@ -1,0 +1,146 @@
+/**
+ * Logs that fork: a machine put back to a snapshot of before, which no file shows, goes on writing where it had written
+ * already. The log comes back to one version on every device, and all that anyone wrote is in the documents.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { MemoryNetwork } from '../../adapters/memory.ts'
+import type { Document } from '../../lib/index.ts'
+import { device, joinAs, spaceOf, until, waitMs, type Device } from '../devices.ts'
+import { deadline } from '../events.ts'
+import { followed, snapshot, unaware } from '../forking.ts'
+
+const test = suite('forks')
+
+async function type(document: Document, text: string): Promise<void> {
+  const body = document.doc.getText('body')
+  body.insert(body.length, text)
+  await document.saved()
+}
+
+function textOf(document: Document): string {
+  return document.doc.getText('body').toJSON()
+}
+
+/** Resolves once the document has all of these words, each once. */
+async function whenWords(document: Document, words: readonly string[]): Promise<void> {
+  const subscribe = (listener: () => void): (() => void) => followed(document, listener)
+  const wanted = [...words].sort().join()
+  const shown = (): string => textOf(document).split(' ').filter(Boolean).sort().join()
+  await until(subscribe, () => shown() === wanted, `${wanted}`).catch((error: unknown) => {
+    throw new Error(`it shows ${shown()}, not ${wanted}`, { cause: error })
+  })
+}
+
+test('a log that a put-back machine forked becomes one again, and nothing written is lost', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network)
+  let space = await spaceOf(alice, bob)
+  let note = await space.open('plans')
+  const atBob = await bob.space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  await alice.start()
+  note = await alice.space.open('plans')
+  for (const word of ['one ', 'two ', 'three ']) await type(note, word)
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the rest')
+  await type(atBob, 'bob ')
+  await deadline(atBob.saved({ peers: 1 }), waitMs, 'alice has what bob wrote')
+  await alice.skein.close()
+
+  putBack()
+  network.partition([[alice.key], [bob.key]])
+  await alice.start()
+  space = alice.space
+  const forks: string[] = []
+  for (const one of [space, bob.space]) one.on('fork', ({ device: of }) => forks.push(of))
+  note = await space.open('plans')
+  assert.not(space.readOnly, 'it does not know that it was put back')
+  for (const word of ['uno ', 'due ']) await type(note, word)
+  assert.is(textOf(note), 'first uno due ')
+  network.heal()
+
+  const words = ['first', 'one', 'two', 'three', 'bob', 'uno', 'due']
+  await whenWords(note, words)
+  await whenWords(atBob, words)
+  assert.equal([...new Set(forks)], [alice.id])
+  await type(note, 'on ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has what came after')
+  await whenWords(atBob, [...words, 'on'])
+  await alice.restart()
+  await bob.restart()
+  for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), [...words, 'on'])
+})
+
+test('an owner’s machine that is put back lets nobody come back whom it had removed, and nothing of its logs is dead', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network)
+  await using mallory = await device('mallory', network)
+  await using carol = await device('carol', network)
+  let space = await spaceOf(alice, bob, mallory)
+  const note = await space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 2 }), waitMs, 'both have the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  await alice.start()
+  network.partition([[alice.key, bob.key], [mallory.key], [carol.key]])
+  await alice.space.remove(mallory.id)
+  await until(
+    (listener) => bob.space.on('members', listener),
+    () => !bob.space.members().some(({ device: id }) => id === mallory.id),
+    'bob knows that mallory is out'
+  )
+  await type(await alice.space.open('plans'), 'kept ')
+  await deadline((await alice.space.open('plans')).saved({ peers: 1 }), waitMs, 'bob has it')
+  await alice.skein.close()
+
+  // She does not know of it any more, and lets carol in; mallory is a member to them.
+  putBack()
+  network.heal()
+  network.partition([[alice.key, mallory.key, carol.key], [bob.key]])
+  await alice.start()
+  space = alice.space
+  assert.ok(space.members().some(({ device: id }) => id === mallory.id))
+  await joinAs(space, carol)
+  await type(await space.open('plans'), 'carols ')
+  const atMallory = await mallory.space.open('plans')
+  await type(atMallory, 'mallorys ')
+  network.heal()
+
+  const isOut = (one: Device): boolean =>
+    !one.space.members().some(({ device: id }) => id === mallory.id)
+  for (const one of [alice, bob, carol])
+    await until(
+      (listener) => one.space.on('members', listener),
+      () => isOut(one),
+      `${one.name} knows that mallory is out`
+    ).catch((cause: unknown) => {
+      throw new Error(`${one.name} still has mallory for a member`, { cause })
+    })
+  // Neither does what was granted on one of the versions count: somebody above her would have to say which stands.
+  for (const one of [alice, bob])
+    await until(
+      (listener) => one.space.on('members', listener),
+      () => !one.space.members().some(({ device: id }) => id === carol.id),
+      `${one.name} does not take carol for a member`
+    )
+  const words = ['first', 'kept', 'carols']
+  await whenWords(await alice.space.open('plans'), words)
+  await whenWords(await bob.space.open('plans'), words)
+  // Both go on, also after a restart.
+  await alice.restart()
+  await bob.restart()
+  assert.ok(isOut(alice))
+  assert.ok(isOut(bob))
+  await type(await alice.space.open('plans'), 'on ')
+  await type(await bob.space.open('plans'), 'and ')
+  for (const one of [alice, bob])
+    await whenWords(await one.space.open('plans'), [...words, 'on', 'and'])
+})
+
+test.run()
