@@ -585,7 +585,11 @@ async function tell(seed: number, totals: Totals): Promise<void> {
   try {
     await play(story)
   } catch (cause) {
-    throw new Error(`SEED=${seed} REMOVAL_HISTORIES=1: ${story.lines.join('; ')}`, { cause })
+    const why = [cause, (cause as Error).cause].map((one) =>
+      one instanceof Error ? one.message : ''
+    )
+    const repeat = `SEED=${seed} REMOVAL_HISTORIES=1`
+    throw new Error(`${repeat}: ${why.join(' ')}, after ${story.lines.join('; ')}`, { cause })
   }
 }
 
@@ -638,7 +642,7 @@ async function judge(story: Story): Promise<void> {
       models = await Promise.all(remaining.map((actor) => modelOf(actor, alice.id)))
       for (const [i, actor] of remaining.entries()) {
         const { text, events, members, excluded, faults } = models[i]!
-        assert.equal(faults, [], `${actor.name} waits for nothing`)
+        assert.equal(faults, [], `${actor.name} waits for nothing: ${faults.join()}`)
         const expected = { text, events, members, excluded }
         assert.equal(await shownBy(actor), expected, `${actor.name} shows what the model says`)
         // What is left out need not have come to everyone.
