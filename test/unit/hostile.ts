@@ -14,6 +14,7 @@ import {
 } from '../../lib/log/entry.ts'
 import { Feed } from '../../lib/log/feed.ts'
 import { logIdOf, type Log } from '../../lib/log/log.ts'
+import type { OwnCore } from '../../lib/log/outbox-records.ts'
 import { OwnLog } from '../../lib/log/own-log.ts'
 import { weave } from '../../lib/inspect/weave.ts'
 import {
@@ -82,6 +83,17 @@ export class Inside {
     return ownLogsByContent.get(logIdOf(name))!
   }
 
+  /** Resolves too where it has no key to write under, and goes on trying. */
+  async #append(core: OwnCore, kind: number, body: Uint8Array): Promise<void> {
+    const ownLog = this.#ownLog
+    let stop = (): void => {}
+    const failed = new Promise<void>((resolve) => {
+      stop = ownLog.on('failed', () => resolve())
+    })
+    await Promise.race([ownLog.append(core, kind, body), failed])
+    stop()
+  }
+
   /** What its entries say from now on that they have seen; null: the truth. */
   tamper(tamper: Tamper | null): void {
     if (tamper === null) tampersByDevice.delete(this.device)
@@ -104,7 +116,7 @@ export class Inside {
     if (record === null) return false
     const from = { control: 0, contentCore: 0, content: 0 }
     const [invite, sealedKeys] = [new Uint8Array(), new Uint8Array()]
-    await this.#ownLog.append(
+    await this.#append(
       'control',
       kinds.grant,
       encodeGrant({ device: record, role, from, invite, sealedKeys })
@@ -125,7 +137,7 @@ export class Inside {
     if (control > 0) keeps.push({ core: 'control', length: control, treeHash })
     if (content > 0) keeps.push({ core: 'content/0', length: content, treeHash })
     const body = { device: fromHex(device), role, keeps, demotion: null, epoch: new Uint8Array() }
-    await this.#ownLog.append('control', kinds.cut, encodeCut(body))
+    await this.#append('control', kinds.cut, encodeCut(body))
   }
 
   /** Writes that every cut of a device ends. */
@@ -133,7 +145,7 @@ export class Inside {
     let lifted = 0
     for (const { device: by, from, entry } of await this.written()) {
       if (entry?.kind !== kinds.cut || toHex(entry.body.subarray(0, 32)) !== device) continue
-      await this.#ownLog.append('control', kinds.lift, encodeLift(cutNameOf(by, from, entry.body)))
+      await this.#append('control', kinds.lift, encodeLift(cutNameOf(by, from, entry.body)))
       lifted++
     }
     return lifted
@@ -167,11 +179,11 @@ export class Inside {
       earlierKeys: new Uint8Array(),
       seen: taken
     })
-    await this.#ownLog.append('control', kinds.epoch, body)
+    await this.#append('control', kinds.epoch, body)
   }
 
   async event(value: string): Promise<void> {
-    await this.#ownLog.append('content', kinds.event, encodeAppEntry('chat', value))
+    await this.#append('content', kinds.event, encodeAppEntry('chat', value))
   }
 
   /**
@@ -194,7 +206,7 @@ export class Inside {
       name: document,
       update
     }
-    await this.#ownLog.append('content', kinds.edit, encodeEdit(edit))
+    await this.#append('content', kinds.edit, encodeEdit(edit))
     return true
   }
 
