@@ -204,10 +204,11 @@ export class Log extends Emitter<LogEvents> {
 
   /**
    * Appends to one's own log, and sends the blocks to connected peers. With `durable`, nobody sees them, here or
-   * elsewhere, before that resolves; where it rejects, they are not appended. Fails with `STORAGE_FAILED` (or the store's
+   * elsewhere, before that resolves; where it rejects, they are not appended. Returns where the last of them ends: further
+   * on than was to be expected where a peer brought the log on meanwhile. Fails with `STORAGE_FAILED` (or the store's
    * error), also where the store hangs.
    */
-  async append(blocks: Uint8Array[], durable: Promise<void> | null = null): Promise<void> {
+  async append(blocks: Uint8Array[], durable: Promise<void> | null = null): Promise<number> {
     this.#assertAttached()
     this.#hold = durable
     this.#appending++
@@ -225,7 +226,8 @@ export class Log extends Emitter<LogEvents> {
       })
     })
     try {
-      await Promise.race([appended, deadline])
+      const { length } = await Promise.race([appended, deadline])
+      return length
     } catch (cause) {
       throw storageError(this.#notWritten, cause)
     } finally {

@@ -588,7 +588,12 @@ export class OwnLog extends Emitter<OwnLogEvents> {
         }
       }
       const missing = list.slice(log.length - from)
-      if (missing.length > 0) await log.append(missing, durable)
+      if (missing.length === 0) continue
+      const end = await log.append(missing, durable)
+      if (end === from + list.length) continue
+      // Sealed for other places, they are nothing to anyone.
+      this.#overtaken()
+      throw forkedError(core, from)
     }
   }
 
