@@ -1,5 +1,5 @@
 /** Devices for tests: each has a temporary folder of its own on a memory network, and all of it goes at the end. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import Protomux from 'protomux'
@@ -191,6 +191,17 @@ export function whenSynced(space: Space): Promise<void> {
     () => space.synced,
     'the space is synced'
   )
+}
+
+/** Those of the words that stand in a file of the folder. */
+export async function wordsIn(folder: string, words: readonly string[]): Promise<string[]> {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true })
+  const contents = await Promise.all(
+    files
+      .filter((file) => file.isFile())
+      .map((file) => readFile(joinPath(file.parentPath, file.name)))
+  )
+  return words.filter((word) => contents.some((bytes) => bytes.includes(word)))
 }
 
 /** Fails unless the promise is rejected with an error of that code: all that a caller goes by. */

@@ -24,6 +24,8 @@ interface State {
   readonly role: string | null
   readonly readOnly: boolean
   readonly excluded: number
+  /** Entries of content that are here, those that cannot be read as well. */
+  readonly entries: number
 }
 
 type Answer = { id: number } & ({ value: unknown } | { error: string; code: string })
@@ -42,6 +44,11 @@ export class RemoteDevice implements AsyncDisposable {
 
   join(invite: string): Promise<void> {
     return this.#call('join', invite) as Promise<void>
+  }
+
+  /** How many spaces it has. */
+  spaces(): Promise<number> {
+    return this.#call('spaces') as Promise<number>
   }
 
   write(text: string): Promise<void> {
@@ -102,12 +109,16 @@ async function serve({ folder, name, person, bootstrap }: Start): Promise<void> 
   const state = async (): Promise<State> => {
     let excluded = 0
     for await (const { edit } of space().excluded()) if (edit !== null) excluded++
+    let entries = 0
+    for await (const { core } of space().history()) if (core !== 'control') entries++
     const { doc, readOnly } = await note()
-    return { text: doc.getText('body').toString(), role: space().role, readOnly, excluded }
+    const text = doc.getText('body').toString()
+    return { text, role: space().role, readOnly, excluded, entries }
   }
   const methods: Record<string, (argument: never) => Promise<unknown>> = {
     id: async () => skein.id,
     join: async (invite: string) => void (await skein.join(invite)),
+    spaces: async () => skein.spaces().length,
     write: async (text: string) => {
       const document = await note()
       const body = document.doc.getText('body')

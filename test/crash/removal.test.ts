@@ -1,66 +1,10 @@
 /** Removal as it happens to people, between real processes over a private DHT. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { runDht } from '../../adapters/dht.ts'
-import { hyperswarm } from '../../adapters/hyperswarm.ts'
-import { Skein, type Document, type Space } from '../../lib/index.ts'
-import { until, whenText } from '../devices.ts'
-import { RemoteDevice } from './remote-device.ts'
+import { whenText } from '../devices.ts'
+import { stage, whenMembers, write } from './story.ts'
 
 const test = suite('removal between processes')
-
-async function write(document: Document, text: string): Promise<void> {
-  const body = document.doc.getText('body')
-  body.insert(body.length, text)
-  await document.saved()
-}
-
-function whenMembers(space: Space, count: number): Promise<void> {
-  return until(
-    (listener) => space.on('members', listener),
-    () => space.members().length === count,
-    `${count} members`
-  )
-}
-
-class Stage implements AsyncDisposable {
-  readonly folder: string
-  readonly alice: Skein
-  readonly dht: Awaited<ReturnType<typeof runDht>>
-
-  constructor(folder: string, dht: Awaited<ReturnType<typeof runDht>>) {
-    this.folder = folder
-    this.dht = dht
-    const transports = [hyperswarm({ bootstrap: dht.bootstrap })]
-    this.alice = new Skein({ storage: join(folder, 'alice'), name: 'alice', transports })
-  }
-
-  /** A device in a process of its own; the same folder is the same device. */
-  device(name: string, options: { person?: string; isOffline?: boolean } = {}): RemoteDevice {
-    const { person, isOffline = false } = options
-    return new RemoteDevice({
-      folder: join(this.folder, name),
-      name,
-      ...(person === undefined ? {} : { person }),
-      ...(isOffline ? {} : { bootstrap: this.dht.bootstrap })
-    })
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.alice.close()
-    await this.dht.close()
-    await rm(this.folder, { recursive: true })
-  }
-}
-
-async function stage(): Promise<Stage> {
-  const made = new Stage(await mkdtemp(join(tmpdir(), 'skein-story-')), await runDht())
-  await made.alice.ready()
-  return made
-}
 
 test('bob joins by an invite and writes; he is removed while he is away, writes on, and comes back', async () => {
   await using story = await stage()

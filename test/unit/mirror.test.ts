@@ -1,6 +1,5 @@
 // Mirrors: they keep a space available and read nothing of it.
-import { cp, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, rename, rm } from 'node:fs/promises'
 import Protomux from 'protomux'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -16,7 +15,8 @@ import {
   waitMs,
   whenPeer,
   whenText,
-  whenSynced
+  whenSynced,
+  wordsIn
 } from '../devices.ts'
 import { deadline } from '../events.ts'
 
@@ -65,9 +65,9 @@ test('two devices that are never online together meet by a mirror, which reads n
   await alice.skein.close()
   await mirror.skein.close()
   const words = ['canary-document', 'canary-text', 'canary-event']
-  assert.equal(await found(mirror.folder, words), [])
+  assert.equal(await wordsIn(mirror.folder, words), [])
   assert.equal(
-    await found(alice.folder, words),
+    await wordsIn(alice.folder, words),
     words,
     'where it is read, the same search finds it'
   )
@@ -215,13 +215,5 @@ test('one that says it has what it does not give is told of, and does not count'
   assert.is(replica().withholds, 0)
   await alice.start()
 })
-
-async function found(folder: string, words: string[]): Promise<string[]> {
-  const files = await readdir(folder, { recursive: true, withFileTypes: true })
-  const contents = await Promise.all(
-    files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name)))
-  )
-  return words.filter((word) => contents.some((bytes) => bytes.includes(word)))
-}
 
 test.run()
