@@ -416,12 +416,13 @@ class FakeLog extends Emitter<LogEvents> {
     return this.blocks[index] ?? null
   }
 
-  async append(blocks: Uint8Array[], durable: Promise<void>): Promise<void> {
+  async append(blocks: Uint8Array[], durable: Promise<void>): Promise<number> {
     if (this.#refuses()) throw new SkeinError('DISK_FULL', 'The store takes no more')
     this.taken += blocks.length
     await durable
     this.blocks.push(...blocks)
     this.progress()
+    return this.blocks.length
   }
 
   progress(): void {
