@@ -2,8 +2,8 @@
  * Another version of a log takes the place of the one that is here, and what this device wrote that hung on that one is
  * written again. The rule by which a version stays is in `trust/README.md`; who finds out is `sync/forks.ts`.
  *
- * In this order, so that a crash anywhere loses nothing: what is to be written again is kept durably; the log is another,
- * in one write; what was made of the entries that left is made anew; what was kept is written, and let go of.
+ * In this order, so that a crash anywhere loses nothing: what is to be written again is kept durably; what was made of the
+ * entries that leave is made anew; the log is another, in one write; what was kept is written, and let go of.
  */
 import * as Y from 'yjs'
 import type { Documents } from './documents.ts'
@@ -70,13 +70,15 @@ export class ForkRepair {
     const { ownLog, own } = logs
     const release = await ownLog.hold(() => documents.flushEdits())
     try {
-      const change = async (stays: Counts): Promise<void> => {
-        for (const one of Object.values(own)) await this.#keepOwn(one, stays.get(one.id))
-        const core = (['control', 'content'] as const).find((one) => own[one] === log)
-        const take = (): Promise<void> => log.takeBranch(branch)
-        await (core === undefined ? take() : ownLog.takeBranch(core, branch.common, take))
-      }
-      await logs.feed.rebranch(log, branch.common, change, leaveOut)
+      const core = (['control', 'content'] as const).find((one) => own[one] === log)
+      const take = (): Promise<void> => log.takeBranch(branch)
+      await logs.feed.rebranch(log, branch.common, {
+        keep: async (stays) => {
+          for (const one of Object.values(own)) await this.#keepOwn(one, stays.get(one.id))
+        },
+        leave: leaveOut,
+        change: () => (core === undefined ? take() : ownLog.takeBranch(core, branch.common, take))
+      })
     } finally {
       release()
     }

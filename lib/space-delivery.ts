@@ -74,6 +74,8 @@ export class Delivery {
     this.#parts.sync.checkSynced()
     this.#parts.admission.update(this.#parts.connections())
     this.#parts.repair.look()
+    const { control, forks, logs } = this.#parts
+    for (const log of logs.feed.logs) if (control.isForked(log.id)) forks.reconsider(log)
     this.#parts.emit('members', { members: this.#parts.members() })
     for (const document of this.#parts.documents.open) {
       document.mayWriteChanged()

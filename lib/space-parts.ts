@@ -221,7 +221,7 @@ export class SpaceParts {
       clock: context.platform.clock,
       log: (id) => feed.log(id),
       isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
-      declarations: (log) => this.control.declarations(log.id),
+      declarations: (log) => this.control.declarations(log),
       mayDeclare: () => this.role !== null && !this.isLeaving && !this.logs.ownLog.isBehind,
       declare: async (body) => {
         await this.logs.ownLog.append('control', kinds.forkProof, body)

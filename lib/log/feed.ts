@@ -56,8 +56,18 @@ export interface FeedOptions extends ReaderOptions {
 type TakeBackArgs = [
   leave: (counts: Counts) => Promise<void>,
   hold: (() => Promise<HeldContent>) | null,
-  find: (held: HeldContent | null) => Promise<Counts>
+  find: (held: HeldContent | null) => Promise<Counts>,
+  change?: () => Promise<void>
 ]
+
+/** How another version takes the place of a log, step by step: each has ended before the next begins. */
+export interface Rebranching {
+  /** Keeps what would be lost; given up to where each log stays that loses something. */
+  readonly keep: (stays: Counts) => Promise<void>
+  /** Takes back what was made of entries beyond these lengths. */
+  readonly leave: (counts: Counts) => Promise<void>
+  readonly change: () => Promise<void>
+}
 
 export class Feed {
   readonly #options: FeedOptions
@@ -244,23 +254,18 @@ export class Feed {
   }
 
   /**
-   * Another version takes the place of a log from `common` on, which `change` sees to: takes back what was delivered of
-   * the one before, and all that was built upon it. `change` and `leave` are given up to where each log stays that loses
-   * something; until both have ended nothing else is delivered. O(all entries).
+   * Another version takes the place of a log from `common` on: takes back what was delivered of the one before, and all
+   * that was built upon it, and only then changes the log, so that nothing is ever made of entries that are not there.
+   * Nothing else is delivered meanwhile. O(all entries).
    */
-  async rebranch(
-    log: Log,
-    common: number,
-    change: (stays: Counts) => Promise<void>,
-    leave: (counts: Counts) => Promise<void>
-  ): Promise<void> {
-    await this.#takeBack(leave, null, async () => {
+  async rebranch(log: Log, common: number, { keep, leave, change }: Rebranching): Promise<void> {
+    const find = async (): Promise<Counts> => {
       const pasts = new Map<LogId, Past[]>()
       // What is built upon a control log does not hang on one of its versions: see `Readiness`.
       for (const { log: other } of log.name.core === 'control' ? [] : this.#readers)
         pasts.set(other.id, await this.#pastsOf(other, other.contiguousLength))
       const stays = notBuiltOn(pasts, log.id, common)
-      await change(stays)
+      await keep(stays)
       for (const [id, length] of stays) {
         const reader = this.#readersById.get(id)
         if (reader === undefined) continue
@@ -269,7 +274,8 @@ export class Feed {
         reader.rewind(Math.min(length, reader.delivered))
       }
       return stays
-    })
+    }
+    await this.#takeBack(leave, null, find, change)
   }
 
   /** Takes back what lies beyond the lengths that `find` gives, once nothing is read or delivered. One at a time. */
@@ -279,7 +285,7 @@ export class Feed {
     return taken
   }
 
-  async #takeBackNow(...[leave, hold, find]: TakeBackArgs): Promise<void> {
+  async #takeBackNow(...[leave, hold, find, change]: TakeBackArgs): Promise<void> {
     this.#isHeld = true
     this.#ownWhileHeld = []
     this.#busy++
@@ -301,6 +307,7 @@ export class Feed {
       }
       this.#riskBefore = this.#riskNow()
       if (leaving.size > 0 && !this.#stopped) await leave(leaving)
+      await change?.()
     } finally {
       this.#isHeld = false
       this.#done()

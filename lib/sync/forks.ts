@@ -20,7 +20,7 @@ import { Branch } from '../log/branch.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock } from '../platform.ts'
-import { contradiction, encodeForkProof, type Declaration } from '../trust/fork-proof.ts'
+import { contradiction, encodeForkProof, isNamedBy, type Declaration } from '../trust/fork-proof.ts'
 import type { DeviceId } from '../trust/members.ts'
 
 /** Between two questions about one log: what gives rise to them comes with every edit. */
@@ -92,6 +92,11 @@ export class Forks {
   /** A member has declared a version of a log, with the proof that there are two. */
   declared(log: Log, common: number): void {
     this.#tell(log, common)
+    this.reconsider(log)
+  }
+
+  /** What is declared of a log that has two versions may be another than before. */
+  reconsider(log: Log): void {
     this.#do(async () => {
       const [strongest] = this.#options.declarations(log)
       if (strongest !== undefined && !(await holds(log, strongest))) this.suspect(log)
@@ -199,7 +204,7 @@ export class Forks {
       const isHeld = await holds(log, declaration)
       const isTheirs =
         theirs.points.includes(declaration.length) &&
-        toHex(theirs.treeHashAt(declaration.length)) === declaration.treeHash
+        isNamedBy(declaration, theirs.treeHashAt(declaration.length))
       if (isHeld === isTheirs) continue
       if (isTheirs) await take(log, theirs)
       return
@@ -245,9 +250,10 @@ async function differing(log: Log, held: Branch): Promise<Uint8Array[]> {
   return blocks
 }
 
-async function holds(log: Log, { length, treeHash }: Declaration): Promise<boolean> {
+async function holds(log: Log, declaration: Declaration): Promise<boolean> {
+  const { length } = declaration
   if (length > log.contiguousLength) return false
-  return toHex(await log.treeHash(length)) === treeHash
+  return isNamedBy(declaration, await log.treeHash(length))
 }
 
 interface Sample {

@@ -23,6 +23,7 @@ import {
   type Declaration,
   type ForkProof
 } from './fork-proof.ts'
+import type { LogName } from '../log/log.ts'
 import type { KeyRing } from './keys.ts'
 import { MemberSet, type ControlFork, type FallenCut } from './member-set.ts'
 import {
@@ -164,13 +165,20 @@ export class ControlState {
     return this.#forkProofs.has(log)
   }
 
-  /** What members, but for its author, have declared to hold of a forked log: the strongest first. */
-  declarations(log: LogId): Declaration[] {
-    const declared = (this.#forkProofs.get(log) ?? []).flatMap(({ issuer, proof }) => {
+  /** What members, but for its author, have declared to hold of a log with several versions: the strongest first. */
+  declarations({ id, name }: { readonly id: LogId; readonly name: LogName }): Declaration[] {
+    const author = toHex(name.device)
+    const declared = (this.#forkProofs.get(id) ?? []).flatMap(({ issuer, proof }) => {
       const rank = this.members.get(issuer)?.rank ?? 0
-      const isItself = issuer === toHex(proof.device)
-      return rank === 0 || isItself ? [] : [declarationOf(proof, issuer, rank)]
+      return rank === 0 || issuer === author ? [] : [declarationOf(proof, issuer, rank)]
     })
+    const member = this.members.get(author)
+    for (const { issuer, rank, keeps } of member === undefined ? [] : cutsInForce(member)) {
+      const kept = keeps.find(({ core }) => core === name.core)
+      if (kept === undefined) continue
+      const { length, treeHash } = kept
+      declared.push({ issuer, rank, isCut: true, length, treeHash })
+    }
     return declared.sort(byStrength)
   }
 

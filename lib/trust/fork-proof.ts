@@ -5,7 +5,7 @@
  *                  • varUint(n) • varUint8Array(block)*n
  *
  * Two heads of one log that its author signed and that contradict each other: alike up to one length, and different at
- * another. It proves itself, whoever writes it. The first of them is the version that its writer held then, and declares;
+ * the next. It proves itself, whoever writes it. The first of them is the version that its writer held then, and declares;
  * of a control log, the blocks in which that differs come along, since some of what they say counts whichever version stays.
  */
 import * as encoding from 'lib0/encoding'
@@ -23,7 +23,7 @@ export interface ForkProof {
   /** The log's author: a signing key. */
   readonly device: Uint8Array
   readonly log: LogId
-  /** The length up to which the versions are alike, as far as the proof shows. */
+  /** The length up to which the versions are alike, and no further. */
   readonly common: number
   /** The version that the proof's writer held: its length, and its tree hash there. */
   readonly length: number
@@ -70,8 +70,9 @@ export function readForkProof(bytes: Uint8Array, space: Uint8Array): ForkProof {
   const key = logKeyOf(name)
   if (!held.isSignedBy(key, name.device) || !other.isSignedBy(key, name.device))
     throw new SkeinError('BAD_SEAL', 'Two heads are not those of one log')
-  if (contradiction(held, other) === null)
-    throw new SkeinError('BAD_SEAL', 'Two heads of a log do not contradict each other')
+  // Who said that they part earlier than they do would take power, and entries, from where they are alike.
+  if (contradiction(held, other) !== held.common + 1)
+    throw new SkeinError('BAD_SEAL', 'Two heads of a log do not show where they part')
   if (blocks.length > 0 && !held.isMadeOf(blocks))
     throw new SkeinError('BAD_SEAL', 'Blocks are not those of the version that they come with')
   const treeHash = held.treeHashAt(held.length)
@@ -79,7 +80,7 @@ export function readForkProof(bytes: Uint8Array, space: Uint8Array): ForkProof {
   return { device: name.device, log: logIdOf(name), common, length, treeHash, name, blocks }
 }
 
-/** A length at which two versions differ, though they are alike up to `common`; null where there is none to be told. */
+/** The first length known of at which two versions differ, though they are alike up to `common`; null where there is none to be told. */
 export function contradiction(a: Branch, b: Branch): number | null {
   if (a.common !== b.common) return null
   if (!equalBytes(a.treeHashAt(a.common), b.treeHashAt(b.common))) return null
@@ -89,19 +90,30 @@ export function contradiction(a: Branch, b: Branch): number | null {
   return differing ?? null
 }
 
-/** What a member has said it held of a forked log. */
+/** What a member has said it held of a forked log, in a proof or by what a cut keeps of it. */
 export interface Declaration {
   /** A signing key in hex. */
   readonly issuer: string
   readonly rank: number
+  readonly isCut: boolean
   readonly length: number
-  /** In hex. */
+  /** In hex; of a cut the first 8 bytes. */
   readonly treeHash: string
 }
 
-/** The stronger first: whoever ranks higher, then what is longer, then what has the smaller hash. */
+/** The stronger first: a cut, then whoever ranks higher, then what is longer, then what has the smaller hash. */
 export function byStrength(a: Declaration, b: Declaration): number {
-  return b.rank - a.rank || b.length - a.length || (a.treeHash < b.treeHash ? -1 : 1)
+  return (
+    Number(b.isCut) - Number(a.isCut) ||
+    b.rank - a.rank ||
+    b.length - a.length ||
+    (a.treeHash < b.treeHash ? -1 : 1)
+  )
+}
+
+/** Is that the version that is declared? `treeHash` is that at its length. */
+export function isNamedBy({ treeHash: named }: Declaration, treeHash: Uint8Array): boolean {
+  return toHex(treeHash).startsWith(named)
 }
 
 export function declarationOf(
@@ -109,5 +121,5 @@ export function declarationOf(
   issuer: string,
   rank: number
 ): Declaration {
-  return { issuer, rank, length, treeHash: toHex(treeHash) }
+  return { issuer, rank, isCut: false, length, treeHash: toHex(treeHash) }
 }

@@ -145,7 +145,8 @@ export class MemberSet {
 
   /**
    * Does an entry of a device stand where versions of its control log have parted? Then it grants nothing, and lifts and
-   * upholds no cut, until somebody who may has granted the device its role anew, from further on.
+   * upholds no cut, until somebody who may has granted the device its role anew, from further on, or has said by a cut which
+   * version stays, and how far.
    */
   isPowerless(device: DeviceId, seq: number): boolean {
     if (this.#isStale) this.#evaluate()
@@ -153,8 +154,12 @@ export class MemberSet {
     return party !== undefined && this.#isPowerless(party, seq)
   }
 
-  #isPowerless({ forkedAt, validGrants }: Party, seq: number): boolean {
+  #isPowerless(party: Party, seq: number): boolean {
+    const { forkedAt, validGrants } = party
     if (seq < forkedAt) return false
+    const rankThere = this.#nominalRank(party, seq)
+    if (this.#standingCuts(party).some(({ control, rank }) => control > seq && rank > rankThere))
+      return false
     return !validGrants.some(
       ({ rank, from }) => rank >= adminRank && from.control > forkedAt && from.control <= seq
     )
@@ -294,9 +299,11 @@ export class MemberSet {
     const { role, demotion } = cut
     const nominal: NominalCut = {
       ...{ name, issuer: issuer.device, seq, role, control, content, demotion },
-      ...{ nominalRank, isValid }
+      ...{ keeps: cut.keeps.filter(({ length }) => length > 0), nominalRank, isValid }
     }
     target.cuts.push(nominal)
+    // It may give back a power that a fork had taken.
+    if (target.forkedAt < Infinity) this.#isStale = true
     this.#hasCuts = true
     if (!isValid) this.#fallen.push({ party: target, cut: nominal })
     this.#changed.add(target)

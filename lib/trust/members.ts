@@ -3,7 +3,7 @@
  * out in `member-set.ts`.
  */
 import type { DeviceRecord, GrantedRole, Leave, LogPosition, Role } from './control.ts'
-import type { CutRole } from './cut.ts'
+import type { CutRole, Keep } from './cut.ts'
 
 /** A device's signing key in hex. */
 export type DeviceId = string
@@ -58,6 +58,8 @@ export interface StandingCut {
   readonly control: number
   /** What is kept of each content log, by its number; of one that is not named, nothing. */
   readonly content: ReadonlyMap<number, number>
+  /** The same, with what tells which version of a log it means, and without those of which nothing is kept. */
+  readonly keeps: readonly Keep[]
   readonly demotion: string | null
 }
 

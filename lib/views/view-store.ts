@@ -66,6 +66,8 @@ export class ViewStore {
   #writes: Write[] = []
   readonly #changed = new Set<DocumentRecord>()
   #events = 0
+  /** A log has been delivered less far than is written: what is made of the rest must never be taken for made. */
+  #isCutLower = false
   #flushing: Promise<void> = Promise.resolve()
 
   /** `database` is asked for at each use, since the store may have been opened again meanwhile. */
@@ -111,8 +113,9 @@ export class ViewStore {
     return this.#refiledById.get(id) ?? 0
   }
 
-  /** Notes that a log has been delivered so far. */
+  /** Notes that a log has been delivered so far; where that is less than before, the next flush writes it. */
   advance(log: LogId, length: number): void {
+    if (length < (this.#cut.get(log) ?? 0)) this.#isCutLower = true
     this.#cut.set(log, length)
   }
 
@@ -301,11 +304,13 @@ export class ViewStore {
   }
 
   async #flush(): Promise<void> {
-    if (this.#writes.length === 0 && this.#changed.size === 0) return
+    if (this.#writes.length === 0 && this.#changed.size === 0 && !this.#isCutLower) return
     // First: while there is no store it fails, and what waits must not be lost.
     const batch = this.#database().write({ autoDestroy: true })
     const writes = this.#writes
     const changed = [...this.#changed]
+    const isCutLower = this.#isCutLower
+    this.#isCutLower = false
     this.#writes = []
     this.#changed.clear()
     for (const write of writes) {
@@ -320,6 +325,7 @@ export class ViewStore {
     } catch (error) {
       this.#writes = [...writes, ...this.#writes]
       for (const record of changed) this.#changed.add(record)
+      this.#isCutLower ||= isCutLower
       throw error
     }
   }

@@ -16,6 +16,7 @@ import { Branch } from '../../lib/log/branch.ts'
 import type { Log, LogName } from '../../lib/log/log.ts'
 import { guardConflicts } from '../../lib/log/push.ts'
 import { LogStore } from '../../lib/log/store.ts'
+import { encodeForkProof, readForkProof } from '../../lib/trust/fork-proof.ts'
 import { rejects } from '../devices.ts'
 import { eventually } from '../events.ts'
 
@@ -175,6 +176,29 @@ test('no byte of a branch can be another', async () => {
     }
   }
   assert.is(passed, 0)
+  await left[Symbol.asyncDispose]()
+  await right[Symbol.asyncDispose]()
+})
+
+test('a proof says where the versions part, and no earlier', async () => {
+  const [left, right] = await forked(5, 6, 2)
+  const proof = async (common: number, points: number[], other = right): Promise<Uint8Array> => {
+    const [held, theirs] = [left, other].map(({ log }) => log.branch(common, points))
+    return encodeForkProof(name, (await held)!, (await theirs!)!)
+  }
+  const read = readForkProof(await proof(5, [6]), name.space)
+  assert.is(read.common, 5)
+  assert.is(read.length, 11)
+  assert.equal(read.treeHash, await left.log.treeHash(11))
+  const refused = async (bytes: Promise<Uint8Array>): Promise<void> =>
+    rejects(
+      bytes.then((body) => readForkProof(body, name.space)),
+      'BAD_SEAL'
+    )
+  await refused(proof(3, [7]))
+  await refused(proof(3, [4, 5, 6, 7]))
+  await refused(proof(5, [7]))
+  await refused(proof(5, [6], left))
   await left[Symbol.asyncDispose]()
   await right[Symbol.asyncDispose]()
 })

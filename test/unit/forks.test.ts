@@ -2,6 +2,8 @@
  * Logs that fork: a machine put back to a snapshot of before, which no file shows, goes on writing where it had written
  * already. The log comes back to one version on every device, and all that anyone wrote is in the documents.
  */
+import { EventEmitter } from 'node:events'
+import Hypercore from 'hypercore'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
@@ -143,4 +145,60 @@ test('an owner’s machine that is put back lets nobody come back whom it had re
     await whenWords(await one.space.open('plans'), [...words, 'on', 'and'])
 })
 
+test('a device that ends right after it took another version shows what is in that one, and nothing else', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network, unaware)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  let note = await space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 2 }), waitMs, 'both have the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  network.partition([[alice.key, bob.key], [carol.key]])
+  await alice.start()
+  note = await alice.space.open('plans')
+  for (const word of ['one ', 'two ']) await type(note, word)
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the rest')
+  await type(await bob.space.open('plans'), 'bob ')
+  await alice.skein.close()
+  putBack()
+  network.heal()
+  network.partition([[alice.key, carol.key], [bob.key]])
+  await alice.start()
+  note = await alice.space.open('plans')
+  for (const word of ['uno ', 'due ', 'tre ']) await type(note, word)
+  await deadline(note.saved({ peers: 1 }), waitMs, 'carol has the other version, which is longer')
+
+  // The moment in which bob’s copy of the log is another.
+  const taken = atTruncation(bob)
+  network.heal()
+  const putBackThere = await deadline(taken, waitMs, 'bob takes the other version')
+  await bob.skein.close()
+  putBackThere()
+  await bob.start()
+  const words = ['first', 'bob', 'uno', 'due', 'tre']
+  for (const one of [alice, bob, carol]) await whenWords(await one.space.open('plans'), words)
+})
+
 test.run()
+
+/** Resolves with what puts a device’s folder back to what it was right after a log was cut short in it. */
+function atTruncation(one: Device): Promise<() => void> {
+  const { prototype } = Hypercore as unknown as { prototype: NodeJS.EventEmitter }
+  return new Promise((resolve) => {
+    prototype.emit = function (this: Hypercore & NodeJS.EventEmitter, event, ...args: unknown[]) {
+      if (event === 'truncate' && isIn(one, this)) {
+        Reflect.deleteProperty(prototype, 'emit')
+        resolve(snapshot(one))
+      }
+      return EventEmitter.prototype.emit.call(this, event, ...args)
+    }
+  })
+}
+
+function isIn({ folder }: Device, core: Hypercore): boolean {
+  const { path } = (core.core as unknown as { storage: { store: { path: string } } }).storage.store
+  return path.startsWith(folder)
+}

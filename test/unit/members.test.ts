@@ -3,7 +3,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { boxKeysFrom, hash, signKeysFrom } from '../../lib/crypto.ts'
 import { toHex } from '../../lib/bytes.ts'
-import { keyIdOf, kinds } from '../../lib/log/entry.ts'
+import { keyIdOf, kinds, type CoreName } from '../../lib/log/entry.ts'
+import { logIdOf } from '../../lib/log/log.ts'
 import {
   encodeGenesis,
   encodeGrant,
@@ -16,9 +17,11 @@ import {
   type LogPosition
 } from '../../lib/trust/control.ts'
 import { ControlState } from '../../lib/trust/control-state.ts'
+import { encodeCut } from '../../lib/trust/cut.ts'
 import { encodeEpoch, encodeKeyShare } from '../../lib/trust/epoch.ts'
+import { byStrength, isNamedBy, type Declaration } from '../../lib/trust/fork-proof.ts'
 import { KeyRing, openHandedKeys } from '../../lib/trust/keys.ts'
-import { membersOf } from '../../lib/trust/member-set.ts'
+import { MemberSet, membersOf } from '../../lib/trust/member-set.ts'
 import {
   keptContent,
   mayGrant,
@@ -89,6 +92,18 @@ class History {
     return this.add(by, kinds.grant, encodeGrant(body))
   }
 
+  /** Keeps that much of the control log, and of content/0 as much. */
+  cut(by: Person, of: Person, length: number, treeHash = '0123456789abcdef'): this {
+    const keeps = (['control', 'content/0'] as const).map((core) => ({ core, length, treeHash }))
+    const epoch = new Uint8Array()
+    const { signKey: device } = of.record
+    return this.add(
+      by,
+      kinds.cut,
+      encodeCut({ device, role: 'none', keeps, demotion: null, epoch })
+    )
+  }
+
   leave(by: Person, content = 0): this {
     return this.add(by, kinds.leave, encodeLeave({ contentCore: 0, content }))
   }
@@ -97,13 +112,14 @@ class History {
     return this.#lengths.get(who.id) ?? 0
   }
 
-  members(genesis = byAlice): ReadonlyMap<string, Membership> {
-    return membersOf(decodeGenesis(genesis), this.entries)
+  members(genesis = byAlice, forked?: Person): ReadonlyMap<string, Membership> {
+    const forks = forked === undefined ? [] : [{ device: forked.id, common: 0 }]
+    return membersOf(decodeGenesis(genesis), this.entries, forks)
   }
 
-  /** As `alice writer`, for everyone who has a role. */
-  roles(genesis = byAlice): string[] {
-    const members = this.members(genesis)
+  /** As `alice writer`, for everyone who has a role. All of the log of `forked` is proven to have two versions. */
+  roles(genesis = byAlice, forked?: Person): string[] {
+    const members = this.members(genesis, forked)
     return people.flatMap(({ id, record }) => {
       const role = members.get(id)?.role ?? null
       return role === null ? [] : [`${record.name} ${role}`]
@@ -336,6 +352,64 @@ function readGrant({ body }: ControlEntry): { to: string; role: string; from: nu
   const recordBytes = 32 + 32 + 16 + 2 * (1 + to.record.name.length)
   return { to: to.id, role: roles[body[recordBytes]! - 1]!, from: body[recordBytes + 1]! }
 }
+
+// Logs that fork
+
+test('whom a removed admin let in stays, though it signs another version of its log', () => {
+  const history = new History().grant(alice, bob, 'admin').grant(bob, carol, 'writer')
+  assert.equal(history.roles(byAlice, bob), ['alice owner', 'bob admin'])
+  history.cut(alice, bob, 1)
+  assert.equal(history.roles(byAlice, bob), ['alice owner', 'carol writer'])
+  const { genesis } = stateAt(alice, [])
+  for (const order of permutations([...history.entries, null])) {
+    const set = new MemberSet(genesis)
+    for (const entry of order) {
+      if (entry === null) set.fork(bob.id, 0)
+      else set.add(entry)
+      void set.members // Looked at after each of them.
+    }
+    assert.is(set.members.get(carol.id)?.role, 'writer')
+    assert.is(set.members.get(bob.id)?.role, null)
+  }
+  // What it had not been seen to grant stays without power.
+  history.grant(bob, dave, 'writer')
+  assert.equal(history.roles(byAlice, bob), ['alice owner', 'carol writer'])
+})
+
+test('the cut of a junior gives nothing of a forked log its power back', () => {
+  const twoOwners = spaceBy(alice, dave)
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .grant(dave, carol, 'writer')
+    .cut(bob, dave, 1)
+  assert.equal(history.roles(twoOwners), ['alice owner', 'bob admin', 'carol writer', 'dave owner'])
+  assert.equal(history.roles(twoOwners, dave), ['alice owner', 'bob admin', 'dave owner'])
+})
+
+test('a cut declares which version of a log stays, before all who hold one', () => {
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .grant(alice, carol, 'admin')
+    .cut(alice, bob, 3)
+    .cut(carol, alice, 5)
+  const state = stateAt(carol, history.entries)
+  const declared = (who: Person, core: CoreName): Declaration[] => {
+    const name = { space: spaceIdOf(byAlice), device: who.record.signKey, core }
+    return state.declarations({ id: logIdOf(name), name })
+  }
+  for (const core of ['control', 'content/0'] as const) {
+    const [cut, ...others] = declared(bob, core)
+    assert.equal(others, [])
+    assert.is(cut!.issuer, alice.id)
+    assert.is(cut!.length, 3)
+    assert.ok(isNamedBy(cut!, Buffer.from('0123456789abcdef'.padEnd(64, '7'), 'hex')))
+    assert.not(isNamedBy(cut!, Buffer.from('0123456789abcdee'.padEnd(64, '7'), 'hex')))
+    const senior = { ...cut!, rank: 1_001, length: 9, isCut: false }
+    assert.equal([senior, cut!].sort(byStrength), [cut, senior])
+  }
+  assert.equal(declared(bob, 'content/1'), [], 'of which nothing is kept')
+  assert.equal(declared(alice, 'control'), [], 'a junior’s cut says nothing')
+})
 
 // Invites and keys
 
