@@ -144,12 +144,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     const random = (length: number): Uint8Array => this.#options.platform.randomBytes(length)
     const counters = this.#lost.asks ? passedOver(random) : isClean ? 0 : 1
     this.#session.begin(session?.counter ?? 0, counters)
-    if (displaced.length > 0) {
-      const { control, content } = this.#logs
-      await this.#options.outbox.trim(
-        this.#trimmed({ control: control.length, content: content.length })
-      )
-    }
+    if (displaced.length > 0) await this.#forgetBlocks()
     // The next opening lacks nothing of its own, and others' logs perhaps still.
     if (lacked && session !== null) await this.#session.endCleanly()
     for (const core of ['control', 'content'] as const) {
@@ -231,12 +226,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /** After `onOvertaken`: takes new client ids, and the log for what it is. Fails with the outbox's errors. */
   async beginAnew(): Promise<void> {
-    await this.#options.sync()
     this.#session.takeAnother((length) => this.#options.platform.randomBytes(length))
-    const { control, content } = this.#logs
-    await this.#options.outbox.trim(
-      this.#trimmed({ control: control.length, content: content.length })
-    )
+    await this.#forgetBlocks()
     for (const core of ['control', 'content'] as const) {
       this.#lost.forget(core)
       this.#lost.know(core, this.#logs[core].length)
@@ -267,11 +258,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   async takeBranch(core: OwnCore, common: number, take: () => Promise<void>): Promise<void> {
     if (this.#holds === 0 || this.#group !== null)
       throw new SkeinError('STORAGE_FAILED', 'Entries are being written to the log')
-    const { sync, outbox } = this.#options
-    const lengths = { control: this.#logs.control.length, content: this.#logs.content.length }
     // From here on the outbox says nothing of the version that goes, also where this ends half-way.
-    await sync()
-    await outbox.trim(this.#trimmed({ ...lengths, [core]: Math.min(common, lengths[core]) }))
+    await this.#forgetBlocks({ [core]: Math.min(common, this.#logs[core].length) })
     await take()
     this.#lost.forget(core)
     this.#lost.know(core, this.#logs[core].length)
@@ -608,6 +596,18 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       this.#trimAt = trimAtBytes
     } catch {
       this.#trimAt = outbox.byteLength + trimAtBytes // Not with each group anew.
+    }
+  }
+
+  /** The outbox has no block any more, also of the generation before, and knows of lengths as they are, or shorter. */
+  async #forgetBlocks(shorter: Partial<Record<OwnCore, number>> = {}): Promise<void> {
+    const { outbox, sync } = this.#options
+    const { control, content } = this.#logs
+    await sync()
+    for (let generations = 2; generations > 0; generations--) {
+      await outbox.trim(
+        this.#trimmed({ control: control.length, content: content.length, ...shorter })
+      )
     }
   }
 

@@ -7,7 +7,7 @@ import Hypercore from 'hypercore'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
-import type { Document } from '../../lib/index.ts'
+import type { Document, HistoryEntry } from '../../lib/index.ts'
 import { device, joinAs, spaceOf, until, waitMs, type Device } from '../devices.ts'
 import { deadline } from '../events.ts'
 import { followed, snapshot, unaware } from '../forking.ts'
@@ -145,6 +145,53 @@ test('an owner’s machine that is put back lets nobody come back whom it had re
     await whenWords(await one.space.open('plans'), [...words, 'on', 'and'])
 })
 
+test('an author that took a shorter version of its own log has it once and for good, also after a restart', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  let note = await space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  await alice.start()
+  note = await alice.space.open('plans')
+  await type(note, 'same ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the second')
+  await alice.skein.close()
+
+  putBack()
+  network.partition([[alice.key], [bob.key]])
+  await alice.start()
+  const more = Array.from({ length: 12 }, (_, i) => `no${String(i).padStart(2, '0')}`)
+  for (const word of more) await type(await alice.space.open('plans'), `${word} `)
+  // It ends in the moment in which its log is another.
+  const taken = atTruncation(alice, () => network.partition([[alice.key], [bob.key]]))
+  network.heal()
+  const putBackThere = await deadline(taken, waitMs, 'alice takes bob’s version')
+  await alice.skein.close()
+  putBackThere()
+  const forks: string[] = []
+  bob.space.on('fork', ({ device: of }) => forks.push(of))
+  await alice.start()
+  alice.space.on('fork', ({ device: of }) => forks.push(of))
+  network.heal()
+  const words = ['first', 'same', ...more]
+  for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), words)
+  await alice.restart()
+  await type(await alice.space.open('plans'), 'on ')
+  for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), [...words, 'on'])
+  assert.equal(forks, [])
+  const written = await editsOf(bob, alice.id)
+  const passedOver = written.filter(({ state }) => state !== 'delivered')
+  assert.equal(
+    passedOver,
+    [],
+    'nothing of the version that went was appended to the one that stays'
+  )
+})
+
 test('a device that ends right after it took another version shows what is in that one, and nothing else', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network, unaware)
@@ -184,14 +231,21 @@ test('a device that ends right after it took another version shows what is in th
 
 test.run()
 
+async function editsOf({ space }: Device, author: string): Promise<HistoryEntry[]> {
+  const entries: HistoryEntry[] = []
+  for await (const entry of space.history({ document: 'plans', author })) entries.push(entry)
+  return entries
+}
+
 /** Resolves with what puts a device’s folder back to what it was right after a log was cut short in it. */
-function atTruncation(one: Device): Promise<() => void> {
+function atTruncation(one: Device, then = (): void => {}): Promise<() => void> {
   const { prototype } = Hypercore as unknown as { prototype: NodeJS.EventEmitter }
   return new Promise((resolve) => {
     prototype.emit = function (this: Hypercore & NodeJS.EventEmitter, event, ...args: unknown[]) {
       if (event === 'truncate' && isIn(one, this)) {
         Reflect.deleteProperty(prototype, 'emit')
         resolve(snapshot(one))
+        then()
       }
       return EventEmitter.prototype.emit.call(this, event, ...args)
     }
