@@ -36,13 +36,22 @@ export interface Profile extends AsyncDisposable {
   readonly folder: string
 }
 
+export interface LaunchOptions {
+  readonly folder?: string
+  /** Pages that are left are kept, and come back as they were: what users have, and playwright turns off. */
+  readonly keepsLeftPages?: boolean
+}
+
 /** A browser of its own with a profile of its own, new or in the folder of one before. */
-export async function launch(options: { folder?: string } = {}): Promise<Profile> {
+export async function launch(options: LaunchOptions = {}): Promise<Profile> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'skein-profile-')))
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: findChromium(),
     headless: true,
-    args: flags
+    args: flags,
+    ...(options.keepsLeftPages === true
+      ? { ignoreDefaultArgs: ['--disable-back-forward-cache'] }
+      : {})
   })
   // The test runner's compiler names functions by it, also in those that are sent to a page.
   await context.addInitScript('globalThis.__name ??= (target) => target')

@@ -14,7 +14,7 @@ let site: Site
 let profile: Profile
 tabs.before(async () => {
   site = await serve('test/browser/page.ts')
-  profile = await launch()
+  profile = await launch({ keepsLeftPages: true })
 })
 tabs.after(async () => {
   await profile[Symbol.asyncDispose]()
@@ -37,6 +37,11 @@ async function open(storage: string, errors?: string[], url = site.url): Promise
   if (errors !== undefined)
     tab.on('pageerror', (error) => errors.push(error.stack ?? error.message))
   await tab.goto(url)
+  await begin(tab, storage)
+  return tab
+}
+
+async function begin(tab: Page, storage: string): Promise<void> {
   await tab.evaluate(async (storage) => {
     const skein = new skeinPage.Skein({ storage, name: storage })
     await skein.ready()
@@ -44,7 +49,6 @@ async function open(storage: string, errors?: string[], url = site.url): Promise
     const note = await space.open('ideas')
     Object.assign(globalThis, { skein, space, note, typed: 0, saved: 0, stop: false })
   }, storage)
-  return tab
 }
 
 /** Types `mark`, a number and a space, over and over, until told to stop; counts what was saved. */
@@ -230,5 +234,70 @@ tabs(
     await second.close()
   }
 )
+
+/** Goes to another page, and comes back when `meanwhile` is done; true if the page is the one that was left. */
+async function leave(tab: Page, meanwhile: () => Promise<unknown>): Promise<boolean> {
+  await tab.evaluate(() => {
+    addEventListener('pageshow', ({ persisted }) => Object.assign(globalThis, { persisted }))
+  })
+  await tab.goto(site.url.replace('127.0.0.1', 'localhost'))
+  await meanwhile()
+  // A page that was kept does not load.
+  await tab.goBack({ waitUntil: 'commit' })
+  await tab.waitForFunction(() => 'skeinPage' in globalThis)
+  return tab.evaluate(() => (globalThis as { persisted?: boolean }).persisted === true)
+}
+
+tabs('the only tab is left in the middle of a word, comes back, and goes on', async () => {
+  const errors: string[] = []
+  const tab = await open('kept', errors)
+  await type(tab, 'a')
+  await until(tab, 20)
+  for (let times = 0; times < 3; times++) {
+    assert.ok(await leave(tab, () => Promise.resolve()), 'the browser kept it')
+    await until(tab, (await saved(tab)) + 20)
+  }
+  const typed = await stop(tab)
+  const end = await text(tab)
+  assertAll(end, 'a', typed)
+  await tab.close()
+  const again = await open('kept', errors)
+  assert.is(await text(again), end)
+  assert.equal(errors, [])
+  await again.close()
+})
+
+for (const who of ['leads', 'follows'] as const) {
+  tabs(`a tab that ${who} is left, and comes back when another has written on`, async () => {
+    const errors: string[] = []
+    const storage = `left-${who}`
+    const opened = [await open(storage, errors), await open(storage, errors)] as const
+    const [left, other] = who === 'leads' ? opened : [opened[1], opened[0]]
+    await type(left, 'a')
+    await type(other, 'b')
+    await Promise.all([until(left, 10), until(other, 10)])
+    const promised = await saved(left)
+    const isKept = await leave(left, async () => until(other, (await saved(other)) + 40))
+    // Chromium keeps no page that is spoken to, or has a lock that another wants: it loads anew.
+    if (!isKept) {
+      await begin(left, storage)
+      await type(left, 'c')
+    }
+    await until(left, (await saved(left)) + 20)
+    await until(other, (await saved(other)) + 20)
+    const typed = { left: await stop(left), other: await stop(other) }
+    const end = await text(other)
+    await left.waitForFunction(
+      (end) => (globalThis as unknown as InTab).note.doc.getText('body').toString() === end,
+      end
+    )
+    assertAll(end, 'a', isKept ? typed.left : promised)
+    assertAll(end, 'b', typed.other)
+    if (!isKept) assertAll(end, 'c', typed.left)
+    assert.equal(errors, [])
+    await left.close()
+    await other.close()
+  })
+}
 
 tabs.run()
