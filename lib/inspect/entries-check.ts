@@ -17,7 +17,7 @@ import { controlSummaryOf } from './control-summary.ts'
 import type { CheckedLog } from './log-check.ts'
 import type { Findings, Problem, VerifyProgress } from './problem.ts'
 import { nameOfLog, type SpaceImage } from './space-image.ts'
-import { weave, type Thread, type Woven } from './weave.ts'
+import { weave, type ForkedLogs, type Thread, type Woven } from './weave.ts'
 
 /** Entries between two reports of progress. */
 const progressEach = 256
@@ -70,7 +70,7 @@ class Check {
     let entries = 0
     const keyOf = (log: StoredLog, keyId: Uint8Array): Uint8Array | null =>
       blockKeyOf(image.control, log.name, keyId)
-    for await (const woven of weave(this.#threads, keyOf)) {
+    for await (const woven of weave(this.#threads, keyOf, forksOf(image))) {
       signal?.throwIfAborted()
       blocks += woven.to - woven.from
       if (++entries % progressEach === 0) onProgress({ part: 'entries', done: blocks, total })
@@ -82,7 +82,7 @@ class Check {
 
   async *#check(woven: Woven<StoredLog>): AsyncGenerator<Problem, void, void> {
     const { image, checkedById, findings, onEntry } = this.#options
-    const { log, from, to, entry, fault, isReady } = woven
+    const { log, from, to, entry, fault, isReady, isSetAside } = woven
     const checked = checkedById.get(log.id)!
     for (let index = from; index < to; index++) {
       if (!checked.damagedBlocks.has(index)) continue
@@ -107,6 +107,8 @@ class Check {
       }
       return
     }
+    // It is written again behind: nothing is wrong with it.
+    if (isSetAside) return
     yield* this.#checkPast(woven, where)
     if (!isReady) return
     const isAllowed = yield* this.#checkRole(woven, where)
@@ -127,6 +129,8 @@ class Check {
   ): AsyncGenerator<Problem, void, void> {
     const { image, checkedById, findings, cut, isOwn } = this.#options
     for (const dep of entry!.deps) {
+      // Of which another version may be here.
+      if (image.control.isForked(dep.log)) continue
       const other = this.#logsById.get(dep.log)
       const checked = other === undefined ? undefined : checkedById.get(other.id)
       if (other === undefined || checked === undefined || dep.length > checked.contiguous) {
@@ -177,10 +181,15 @@ class Check {
   }
 
   async #countContent(): Promise<Map<LogId, number>> {
-    const { control } = this.#options.image
+    const { image } = this.#options
+    const { control } = image
     const content = this.#threads.filter(({ log }) => log.name.core !== 'control')
     const pasts = new Map<LogId, Past[]>(content.map(({ log }) => [log.id, []]))
-    const entries = weave(content, (log, keyId) => blockKeyOf(control, log.name, keyId))
+    const entries = weave(
+      content,
+      (log, keyId) => blockKeyOf(control, log.name, keyId),
+      forksOf(image)
+    )
     for await (const { log, from, entry } of entries)
       if (entry !== null) pasts.get(log.id)!.push({ from, deps: entry.deps })
     return countContent(
@@ -217,6 +226,10 @@ class Check {
         checkedById.get(log.id)?.isSound === false
     )
   }
+}
+
+function forksOf({ control }: SpaceImage): ForkedLogs<StoredLog> {
+  return { isForked: (log) => control.isForked(log), treeHashAt }
 }
 
 /** The first 8 bytes of a log's tree hash at a length, in hex; null where its roots cannot be read. */

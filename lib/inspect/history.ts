@@ -34,7 +34,7 @@ export type EntryState =
   | 'delivered'
   /** It waits for what its author had seen, or for a role or key. */
   | 'waiting'
-  /** It is malformed, or its author had no right to write it: every device leaves it out. */
+  /** It is malformed, or its author had no right to write it, or a log forked beneath it: every device leaves it out. */
   | 'passed-over'
 
 /** Up to where an author had delivered a log. */
@@ -113,9 +113,12 @@ export async function* historyOf(
 }
 
 /** @internal All that is here of a space's logs now. */
-export function weaveOf({ feed }: HistoryContext): AsyncGenerator<Woven<Log>, void, void> {
+export function weaveOf({ feed, control }: HistoryContext): AsyncGenerator<Woven<Log>, void, void> {
   const threads = feed.logs.map((log) => ({ log, length: log.contiguousLength }))
-  return weave(threads, (log, keyId) => feed.keyOf(log, keyId))
+  return weave(threads, (log, keyId) => feed.keyOf(log, keyId), {
+    isForked: (log) => control.isForked(log),
+    treeHashAt: (log, length) => log.treeHashAt(length)
+  })
 }
 
 /** @internal */
@@ -207,10 +210,14 @@ export class Describer {
   }
 
   #stateOf(
-    { log, from, to, entry, isReady }: Woven<Log>,
+    { log, from, to, entry, isReady, isSetAside }: Woven<Log>,
     problem: string | null
   ): { state: EntryState; problem: string | null } {
     const { feed } = this.#context
+    if (isSetAside) {
+      const reason = 'It builds on a version of a log that did not stay; its author wrote it again'
+      return { state: 'passed-over', problem: problem ?? reason }
+    }
     if (!isReady || to > feed.deliveredOf(log.id)) return { state: 'waiting', problem }
     if (entry === null) return { state: 'passed-over', problem }
     if (!feed.counts(log, from)) {

@@ -92,6 +92,7 @@ async function readControl(control: ControlState, logs: readonly StoredLog[]): P
     if (head === null || head instanceof Unreadable) continue
     threads.push({ log, length: head.length })
   }
+  // Their order does not matter, and which of them fork is not known yet.
   const entries = weave(threads, (log, keyId) => blockKeyOf(control, log.name, keyId))
   for await (const { log, from, entry } of entries) {
     if (entry === null) continue

@@ -6,7 +6,14 @@
  * Reads a little ahead in each log and keeps nothing, so the length of the logs does not matter.
  */
 import { SkeinError } from '../errors.ts'
-import { EntryAssembler, keyIdOfBlock, openBlock, type Entry, type LogId } from '../log/entry.ts'
+import {
+  EntryAssembler,
+  keyIdOfBlock,
+  openBlock,
+  type Dep,
+  type Entry,
+  type LogId
+} from '../log/entry.ts'
 import type { LogName } from '../log/log.ts'
 
 const blocksAhead = 32
@@ -36,7 +43,18 @@ export interface Woven<L extends ReadableLog = ReadableLog> {
   readonly bytes: number
   /** False where something it had seen has not come: it waits, and what follows in its log waits with it. */
   readonly isReady: boolean
+  /** It hangs on a version of a log that did not stay, and its author goes on behind it: no device takes it in. */
+  readonly isSetAside: boolean
 }
+
+/** What is known of logs with several versions. */
+export interface ForkedLogs<L extends ReadableLog = ReadableLog> {
+  isForked(log: LogId): boolean
+  /** The first 8 bytes of a log's tree hash at a length that is here, in hex; null where it cannot be read. */
+  treeHashAt(log: L, length: number): Promise<string | null>
+}
+
+const noForks: ForkedLogs = { isForked: () => false, treeHashAt: async () => null }
 
 /** The key of that id, or null while it is not here. Fails with `BAD_SEAL` for one that can never be right. */
 export type KeyOf<L extends ReadableLog = ReadableLog> = (
@@ -47,25 +65,34 @@ export type KeyOf<L extends ReadableLog = ReadableLog> = (
 /** Entries that wait come last. */
 export async function* weave<L extends ReadableLog>(
   threads: readonly Thread<L>[],
-  keyOf: KeyOf<L>
+  keyOf: KeyOf<L>,
+  forks: ForkedLogs<L> = noForks
 ): AsyncGenerator<Woven<L>, void, void> {
   const come = new Map<LogId, number>()
   const cursors: Cursor<L>[] = []
+  const versions = new Versions(threads, keyOf, forks)
   for (const thread of threads) {
     const cursor = new Cursor(thread, keyOf)
     await cursor.advance()
     if (cursor.head !== null) cursors.push(cursor)
   }
   const isReady = ({ head }: Cursor<L>): boolean =>
-    (head!.entry?.deps ?? []).every((dep) => (come.get(dep.log) ?? 0) >= dep.length)
+    (head!.entry?.deps ?? []).every(
+      (dep) => versions.isForkedControl(dep.log) || (come.get(dep.log) ?? 0) >= dep.length
+    )
   const isStuck = new Set<LogId>()
   while (cursors.length > 0) {
     let next: Cursor<L> | null = null
+    let isSetAside = false
     for (const cursor of cursors) {
       if (next !== null && !isBefore(cursor, next)) continue
-      if (!isStuck.has(cursor.id) && isReady(cursor)) next = cursor
+      if (isStuck.has(cursor.id)) continue
+      const isPast = await versions.isSetAside(cursor)
+      if (!isPast && !((await versions.isRight(cursor)) && isReady(cursor))) continue
+      next = cursor
+      isSetAside = isPast
     }
-    const ready = next !== null
+    const ready = next !== null && !isSetAside
     if (next === null) {
       next = cursors.reduce((first, cursor) => (isBefore(cursor, first) ? cursor : first))
       isStuck.add(next.id)
@@ -73,7 +100,7 @@ export async function* weave<L extends ReadableLog>(
     const { log, from, to, entry, fault, bytes } = next.head!
     // What waits has not come: what depends on it waits too.
     if (ready) come.set(log.id, to)
-    yield { log, from, to, entry, fault, bytes, isReady: ready }
+    yield { log, from, to, entry, fault, bytes, isReady: ready, isSetAside }
     await next.advance()
     if (next.head === null) cursors.splice(cursors.indexOf(next), 1)
   }
@@ -84,7 +111,75 @@ function isBefore<L extends ReadableLog>(a: Cursor<L>, b: Cursor<L>): boolean {
   return difference === 0 ? a.id < b.id : difference < 0
 }
 
-type Head<L extends ReadableLog> = Omit<Woven<L>, 'isReady'>
+type Head<L extends ReadableLog> = Omit<Woven<L>, 'isReady' | 'isSetAside'>
+
+/** Which entries hang on versions of logs that did not stay: those that the feed passes over, see `log/feed.ts`. */
+class Versions<L extends ReadableLog> {
+  readonly #threadsById: ReadonlyMap<LogId, Thread<L>>
+  readonly #keyOf: KeyOf<L>
+  readonly #forks: ForkedLogs<L>
+  /** By log, where its entries were looked at last, whether those name versions that stayed, and from where it goes on. */
+  readonly #looks = new Map<LogId, { from: number; isRight: boolean; goesOnAt: number }>()
+
+  constructor(threads: readonly Thread<L>[], keyOf: KeyOf<L>, forks: ForkedLogs<L>) {
+    this.#threadsById = new Map(threads.map((thread) => [thread.log.id, thread]))
+    this.#keyOf = keyOf
+    this.#forks = forks
+  }
+
+  /** Members are a function of the set of control entries, whichever version of a log they stand in. */
+  isForkedControl(id: LogId): boolean {
+    return this.#forks.isForked(id) && this.#threadsById.get(id)?.log.name.core === 'control'
+  }
+
+  async isSetAside(cursor: Cursor<L>): Promise<boolean> {
+    return cursor.head!.from < (await this.#look(cursor)).goesOnAt
+  }
+
+  /** Does what comes next in a log name no version of another that did not stay? */
+  async isRight(cursor: Cursor<L>): Promise<boolean> {
+    return (await this.#look(cursor)).isRight
+  }
+
+  async #look({ id, head }: Cursor<L>): Promise<{ isRight: boolean; goesOnAt: number }> {
+    const { from, entry } = head!
+    const before = this.#looks.get(id)
+    if (before !== undefined && (before.from === from || from < before.goesOnAt)) return before
+    const isRight = await this.#namesWhatIsHere(entry)
+    const look = { from, isRight, goesOnAt: isRight ? 0 : await this.#goesOnAt(id, from) }
+    this.#looks.set(id, look)
+    return look
+  }
+
+  async #namesWhatIsHere(entry: Entry | null): Promise<boolean> {
+    for (const dep of entry?.deps ?? []) {
+      if (this.isForkedControl(dep.log) || !this.#forks.isForked(dep.log)) continue
+      if (!(await this.#isHere(dep))) return false
+    }
+    return true
+  }
+
+  /** The first entry behind one that hangs on what is gone at which all that was named wrongly has been named again; or 0. */
+  async #goesOnAt(id: LogId, start: number): Promise<number> {
+    const cursor = new Cursor(this.#threadsById.get(id)!, this.#keyOf, start)
+    const wrong = new Set<LogId>()
+    for (await cursor.advance(); cursor.head !== null; await cursor.advance()) {
+      for (const dep of cursor.head.entry?.deps ?? [])
+        if (await this.#isHere(dep)) wrong.delete(dep.log)
+        else wrong.add(dep.log)
+      if (cursor.head.from > start && cursor.head.entry !== null && wrong.size === 0)
+        return cursor.head.from
+    }
+    return 0
+  }
+
+  async #isHere({ log: id, length, treeHash }: Dep): Promise<boolean> {
+    if (this.isForkedControl(id)) return true
+    const thread = this.#threadsById.get(id)
+    if (thread === undefined || length > thread.length) return false
+    return (await this.#forks.treeHashAt(thread.log, length)) === treeHash
+  }
+}
 
 /** One log's entries, one at a time. */
 class Cursor<L extends ReadableLog> {
@@ -92,15 +187,17 @@ class Cursor<L extends ReadableLog> {
   readonly #keyOf: KeyOf<L>
   readonly #assembler = new EntryAssembler()
   #ahead: (Uint8Array | null)[] = []
-  #next = 0
+  #next: number
   /** The entry that comes next; null at the end. */
   head: Head<L> | null = null
   /** By its author's clock; where it cannot be read, that of the entry before. */
   timeMs = 0
 
-  constructor(thread: Thread<L>, keyOf: KeyOf<L>) {
+  /** From a place at which an entry begins. */
+  constructor(thread: Thread<L>, keyOf: KeyOf<L>, start = 0) {
     this.#thread = thread
     this.#keyOf = keyOf
+    this.#next = start
   }
 
   get id(): LogId {

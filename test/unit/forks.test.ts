@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import type { Document, HistoryEntry } from '../../lib/index.ts'
 import { device, joinAs, spaceOf, until, waitMs, type Device } from '../devices.ts'
-import { deadline } from '../events.ts'
+import { deadline, eventually } from '../events.ts'
 import { followed, snapshot, unaware } from '../forking.ts'
 
 const test = suite('forks')
@@ -145,6 +145,55 @@ test('an owner’s machine that is put back lets nobody come back whom it had re
     await whenWords(await one.space.open('plans'), [...words, 'on', 'and'])
 })
 
+test('what others built upon the version that goes is written again, and nobody finds anything wrong', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  let note = await space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 2 }), waitMs, 'both have the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  network.partition([[alice.key, bob.key], [carol.key]])
+  await alice.start()
+  note = await alice.space.open('plans')
+  await type(note, 'one ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has what goes')
+  for (const word of ['b0 ', 'b1 ', 'b2 ']) await type(await bob.space.open('plans'), word)
+  await type(await bob.space.open('lists'), 'b3 ')
+  await bob.space.append('task', { title: 'bread' })
+  await alice.skein.close()
+  putBack()
+  network.heal()
+  network.partition([[alice.key, carol.key], [bob.key]])
+  await alice.start()
+  note = await alice.space.open('plans')
+  for (const word of ['uno ', 'due ', 'tre ']) await type(note, word)
+  await deadline(note.saved({ peers: 1 }), waitMs, 'carol has the other version, which is longer')
+  await type(await carol.space.open('plans'), 'c0 ')
+
+  network.heal()
+  const words = ['first', 'b0', 'b1', 'b2', 'uno', 'due', 'tre', 'c0']
+  const all = [alice, bob, carol]
+  for (const one of all) await whenWords(await one.space.open('plans'), words)
+  for (const one of all) await whenWords(await one.space.open('lists'), ['b3'])
+  for (const one of all) {
+    await eventually(async () => (await eventsOf(one)).join() === 'bread')
+    assert.equal(await problemsOf(one), [], one.name)
+    const setAside = (await editsOf(one, bob.id)).filter(({ state }) => state !== 'delivered')
+    assert.is(setAside.length, 3, 'and says why')
+    for (const { state, problem } of setAside) {
+      assert.is(state, 'passed-over')
+      assert.match(problem!, /did not stay/)
+    }
+  }
+  await bob.restart()
+  assert.equal(await problemsOf(bob), [])
+  await whenWords(await bob.space.open('plans'), words)
+})
+
 test('an author that took a shorter version of its own log has it once and for good, also after a restart', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network, unaware)
@@ -230,6 +279,19 @@ test('a device that ends right after it took another version shows what is in th
 })
 
 test.run()
+
+async function problemsOf({ space }: Device): Promise<string[]> {
+  const problems: string[] = []
+  for await (const found of space.verify())
+    if ('code' in found) problems.push(`${found.where}: ${found.message}`)
+  return problems
+}
+
+async function eventsOf({ space }: Device): Promise<unknown[]> {
+  const titles: unknown[] = []
+  for await (const { value } of space.entries()) titles.push((value as { title: string }).title)
+  return titles
+}
 
 async function editsOf({ space }: Device, author: string): Promise<HistoryEntry[]> {
   const entries: HistoryEntry[] = []
