@@ -57,6 +57,7 @@ export class ForkRepair {
   #goingOn: Promise<void> = Promise.resolve()
   /** Edits that were taken from the log's queue, and are not kept yet. */
   #taken: Entry['body'][] = []
+  #cancelRetry = (): void => {}
   #isWanted = true
   #isStopped = false
 
@@ -96,7 +97,7 @@ export class ForkRepair {
     this.#goingOn = this.#goOn().catch((error: unknown) => {
       if (this.#isStopped) return
       this.#options.onFailed(error)
-      this.#options.clock.after(retryMs, () => this.overtaken())
+      this.#cancelRetry = this.#options.clock.after(retryMs, () => this.overtaken())
     })
   }
 
@@ -137,6 +138,7 @@ export class ForkRepair {
   /** Resolves when what is under way has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#cancelRetry()
     await this.#goingOn
     await this.#writing
   }

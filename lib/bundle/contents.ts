@@ -17,7 +17,7 @@ import * as decoding from 'lib0/decoding'
 import type { TreeNode } from 'hypercore-crypto'
 import { decodeAll, joinBytes, readBytes } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
-import type { CoreName } from '../log/entry.ts'
+import { readCoreName, type CoreName } from '../log/entry.ts'
 
 const maxRecordBytes = 64 * 1024 * 1024
 const maxLogs = 100_000
@@ -157,13 +157,11 @@ function decodeRecord(bytes: Uint8Array): BundleRecord {
 
 function readLog(decoder: decoding.Decoder): BundledLog {
   const device = readBytes(decoder, 32)
-  const core = decoding.readVarString(decoder)
-  if (core !== 'control' && !/^content\/\d{1,9}$/.test(core))
-    throw new RangeError('A log of no kind')
+  const core = readCoreName(decoder)
   const from = decoding.readVarUint(decoder)
   const to = decoding.readVarUint(decoder)
   if (from > to) throw new RangeError('A log that ends before it begins')
-  return { device, core: core as CoreName, from, to }
+  return { device, core, from, to }
 }
 
 function times<T>(decoder: decoding.Decoder, max: number, read: () => T): T[] {

@@ -46,7 +46,7 @@ export class SyncNews {
       }),
       space.on('fork', ({ device }) => {
         this.#out.warn(
-          `${space.name}: two versions of the log of ${nameOf(space, device)} were seen`
+          `${space.name}: the log of ${nameOf(space, device)} has two versions; one stays, and what hung on the other is written again`
         )
       }),
       space.on('copy-failed', ({ device, why, entries }) => {

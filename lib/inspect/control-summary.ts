@@ -10,6 +10,7 @@ import {
 } from '../trust/control.ts'
 import { decodeCut, decodeLift } from '../trust/cut.ts'
 import { decodeEpoch, decodeKeyShare } from '../trust/epoch.ts'
+import { decodeForkProof } from '../trust/fork-proof.ts'
 import type { DeviceId } from '../trust/members.ts'
 
 /** `text` is one line; `details` is what JSON can hold. */
@@ -83,6 +84,15 @@ export function controlSummaryOf(
     case kinds.inviteRevoke: {
       const key = toHex(decodeInviteRevoke(body))
       return { text: `takes the invite ${key.slice(0, 8)} back`, details: { invite: key } }
+    }
+    case kinds.forkProof: {
+      const { device, core, held, other } = decodeForkProof(body)
+      const id = toHex(device)
+      const log = `${nameOf(id)}’s ${core === 'control' ? 'control' : 'content'} log`
+      const { common, length } = held
+      const details = { device: id, core, common, holds: length, other: other.length }
+      const text = `proves that ${log} has two versions from block ${common} on, and holds the one of ${length}`
+      return { text, details }
     }
     default:
       return { text: `${body.length} bytes`, details: { body: toHex(body) } }

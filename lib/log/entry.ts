@@ -53,6 +53,14 @@ export const kinds = {
 /** Which of a device's cores in a space. */
 export type CoreName = 'control' | `content/${number}`
 
+/** The name of a log of a device, where a message has it. Throws `RangeError` for what is none: for `decodeAll`. */
+export function readCoreName(decoder: decoding.Decoder): CoreName {
+  const core = decoding.readVarString(decoder)
+  if (core !== 'control' && !/^content\/\d{1,9}$/.test(core))
+    throw new RangeError('A log of no kind')
+  return core as CoreName
+}
+
 /** The first 8 bytes of a core's key, in hex: names a log within its space. */
 export type LogId = string
 

@@ -97,6 +97,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   /** Entries ever taken on, and those of them that are written. */
   #taken = 0
   #written = 0
+  /** Those that were taken out, and are to be kept elsewhere first. */
+  #takenOut = 0
   /** All that is in the queue waits for a key. */
   #lacksKey = false
   /** While no content is written: until when. */
@@ -211,7 +213,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /**
    * After `onOvertaken`: what waits to be written of that kind is taken out, to be written in another way, and counts as
-   * written; the rest goes on waiting. Whoever waits for what is taken is rejected with `CLOSED`.
+   * written once this goes on; the rest goes on waiting. Whoever waits for what is taken is rejected with `CLOSED`.
    */
   async takeWaiting(kind: number): Promise<Uint8Array[]> {
     while (this.#running !== null) await this.#running
@@ -219,7 +221,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     this.#group = null
     const taken = all.filter((waiting) => waiting.kind === kind)
     this.#queue = all.filter((waiting) => waiting.kind !== kind)
-    this.#written += taken.length
+    this.#takenOut += taken.length
     for (const { reject } of taken) reject(closedError())
     return taken.map(({ body }) => body)
   }
@@ -237,6 +239,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   /** After `beginAnew`: entries are written again, once all of the log is here. */
   goOn(): void {
     this.#isOvertaken = false
+    this.#written += this.#takenOut
+    this.#takenOut = 0
     this.keysChanged()
     this.#cancelRetry?.()
     this.#cancelRetry = null

@@ -13,7 +13,7 @@ import * as decoding from 'lib0/decoding'
 import { decodeAll, equalBytes, readBytes, toHex } from '../bytes.ts'
 import { SkeinError } from '../errors.ts'
 import { Branch } from '../log/branch.ts'
-import type { CoreName, LogId } from '../log/entry.ts'
+import { readCoreName, type CoreName, type LogId } from '../log/entry.ts'
 import { logIdOf, logKeyOf, type LogName } from '../log/log.ts'
 
 /** More blocks than this are left out. */
@@ -51,13 +51,19 @@ export function encodeForkProof(
   return encoding.toUint8Array(encoder)
 }
 
-/** Fails with `BAD_ENCODING`, and with `BAD_SEAL` where it proves nothing. */
-export function readForkProof(bytes: Uint8Array, space: Uint8Array): ForkProof {
-  const { name, held, other, blocks } = decodeAll(bytes, 'proof of a fork', (decoder) => {
+interface ProofParts {
+  readonly device: Uint8Array
+  readonly core: CoreName
+  readonly held: Branch
+  readonly other: Branch
+  readonly blocks: readonly Uint8Array[]
+}
+
+/** What it says, whether that proves anything or not. Fails with `BAD_ENCODING`. */
+export function decodeForkProof(bytes: Uint8Array): ProofParts {
+  return decodeAll(bytes, 'proof of a fork', (decoder) => {
     const device = readBytes(decoder, 32)
-    const core = decoding.readVarString(decoder)
-    if (core !== 'control' && !/^content\/\d{1,9}$/.test(core))
-      throw new RangeError('A log of no kind')
+    const core = readCoreName(decoder)
     const [held, other] = [0, 1].map(() => Branch.decode(decoding.readVarUint8Array(decoder)))
     const count = decoding.readVarUint(decoder)
     if (count > bytes.length) throw new RangeError(`${count} blocks`)
@@ -65,8 +71,14 @@ export function readForkProof(bytes: Uint8Array, space: Uint8Array): ForkProof {
       { length: count },
       () => new Uint8Array(decoding.readVarUint8Array(decoder))
     )
-    return { name: { space, device, core: core as CoreName }, held: held!, other: other!, blocks }
+    return { device, core, held: held!, other: other!, blocks }
   })
+}
+
+/** Fails with `BAD_ENCODING`, and with `BAD_SEAL` where it proves nothing. */
+export function readForkProof(bytes: Uint8Array, space: Uint8Array): ForkProof {
+  const { device, core, held, other, blocks } = decodeForkProof(bytes)
+  const name = { space, device, core }
   const key = logKeyOf(name)
   if (!held.isSignedBy(key, name.device) || !other.isSignedBy(key, name.device))
     throw new SkeinError('BAD_SEAL', 'Two heads are not those of one log')

@@ -13,6 +13,7 @@ import { fromHex } from '../../lib/bytes.ts'
 import { Skein, type Document, type Space, type Transport } from '../../lib/index.ts'
 import { rejects, until, whenText } from '../devices.ts'
 import { deadline } from '../events.ts'
+import { followed } from '../forking.ts'
 import { scratch } from './lab.ts'
 
 const test = suite('restored folders')
@@ -239,6 +240,35 @@ test('a folder whose outbox is gone asks as well, and takes other client ids', a
   await whenText(note.doc, 'after;lost;first;')
   assert.equal(faults, [])
   await alice.close()
+})
+
+test('a store and an outbox of two pasts: what either has is there, and stays', async () => {
+  using folder = scratch('restored')
+  const [at, before] = [`${folder.path}/alice`, `${folder.path}/before`]
+  const run = async (text: string): Promise<string> => {
+    await using alice = await start(at, 'alice')
+    const space = alice.spaces()[0] ?? (await alice.createSpace({ name: 'Notes' }))
+    const note = await space.open('plans')
+    const body = (): string => note.doc.getText('body').toJSON()
+    if (text === '') await until(followed.bind(null, note), () => body().includes('two;'), 'both')
+    else await write(note, text)
+    return note.doc.getText('body').toJSON()
+  }
+  await run('first;')
+  copy(at, before)
+  await run('one;')
+  copy(`${at}/store/db`, `${folder.path}/one`)
+  copy(before, at)
+  await run('two;')
+  await run('three;')
+  copy(`${folder.path}/one`, `${at}/store/db`)
+  for (let i = 0; i < 2; i++) {
+    const text = await run('')
+    for (const part of ['first;', 'one;', 'two;', 'three;'])
+      assert.is(text.split(part).length, 2, `${part} is there once: ${text}`)
+  }
+  const text = await run('four;')
+  assert.match(text, /four;/)
 })
 
 test('a copied folder whose device shares its spaces with nobody writes at once', async () => {
