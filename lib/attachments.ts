@@ -15,7 +15,7 @@ export interface AttachedView {
   receive(number: number, edit: IncomingEdit, clientIds: number[]): void
   /** Presence of another writer; `from` names the device, or the tab. */
   receivePresence(from: string, clientId: number, update: Uint8Array): void
-  /** Entries that had been delivered do not count any more; `isNewWriter`: nor do any under its client counter. */
+  /** Entries that had been delivered do not count any more, and it is to be read anew; `isNewWriter`: nor do any under its client counter. */
   reset(isNewWriter: boolean): void
 }
 
@@ -25,7 +25,11 @@ export interface Attachment {
   /** Null before this device is a member. */
   clientId(): number | null
   read(): Promise<AttachedContent>
-  append(update: Uint8Array): Promise<Appended>
+  /**
+   * `resets`: as of the content that the writer shows. Null, and nothing written, where that lacks a reset: the update may
+   * hang on what is gone, and who has read anew can tell.
+   */
+  append(update: Uint8Array, resets: number): Promise<Appended | null>
   /** See `DocumentHost`. */
   keep(updates: readonly Uint8Array[]): Promise<void>
   /** Resolves when all appended is durable; rejects when writing fails. */
@@ -53,6 +57,8 @@ export interface AttachedContent {
   readonly clientIds: readonly (readonly number[])[]
   /** The edits are all of them, in their canonical order. */
   readonly isCanonical: boolean
+  /** How often the document has been reset, in this run of the device. */
+  readonly resets: number
 }
 
 interface Attached {
@@ -66,6 +72,7 @@ interface Attached {
 /** Those of one space, by document. */
 export class Attachments {
   readonly #attachedById = new Map<string, Attached[]>()
+  readonly #resetsById = new Map<string, number>()
 
   add(id: string, view: AttachedView): Attached {
     const attached = { view, clientCounter: null, presence: null }
@@ -89,6 +96,16 @@ export class Attachments {
 
   of(id: string): readonly Attached[] {
     return this.#attachedById.get(id) ?? []
+  }
+
+  /** How often a document has been reset. */
+  resetsOf(id: string): number {
+    return this.#resetsById.get(id) ?? 0
+  }
+
+  reset(id: string, isNewWriter: boolean): void {
+    this.#resetsById.set(id, this.resetsOf(id) + 1)
+    for (const { view } of this.of(id)) view.reset(isNewWriter)
   }
 
   /** An edit was delivered; its own writer has it. */

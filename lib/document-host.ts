@@ -65,8 +65,12 @@ export interface DocumentHost {
   readonly peers: () => DeviceId[]
   readonly isSynced: () => boolean
   readonly clientIdsOf: (device: DeviceId, clientCounter: number) => number[]
-  /** Fails with `EDIT_INVALID` where it is not wanted any more before it is sealed. */
-  readonly append: (update: Uint8Array, isWanted: () => boolean) => Promise<Appended>
+  /** Fails with `EDIT_INVALID` where it is not wanted any more before it is sealed. `clientId`: whose update it is. */
+  readonly append: (
+    update: Uint8Array,
+    isWanted: () => boolean,
+    clientId: number
+  ) => Promise<Appended>
   /** Keeps updates that cannot be written now, durably, to be written later. */
   readonly keep: (updates: readonly Uint8Array[]) => Promise<void>
   /** Resolves when all appended is durable; rejects when writing fails. */

@@ -339,8 +339,23 @@ export class Document extends Emitter<DocumentEvents> {
       if (subdocument.shouldLoad) this.#openSubdocument(subdocument)
   }
 
+  /** It is being closed, and not shown anew; but what has left and hangs on what is gone must not be written. */
+  async #withdrawHanging(): Promise<void> {
+    const { changes } = this.#own
+    if (changes === null) return
+    const { stored, edits } = await this.#host.read()
+    const doc = new Y.Doc({ gc: this.#doc.gc })
+    const applier = this.#applierOf(doc)
+    applier.apply(stored.state, edits)
+    const own = [...this.#own.inFlight].map((update) => ({ own: update }))
+    applyArrivals({ doc, applier, origin: this }, own, stored.filed, changes.clientId, (update) =>
+      this.#own.withdraw(update)
+    )
+    doc.destroy()
+  }
+
   async #resetOnce(reason: ResetReason): Promise<void> {
-    if (this.isClosing) return
+    if (this.isClosing) return this.#withdrawHanging()
     await this.ready()
     const arrivals: Arrival[] = [...this.#own.inFlight].map((own) => ({ own }))
     this.#arrivals = arrivals
@@ -373,7 +388,7 @@ export class Document extends Emitter<DocumentEvents> {
     if (mayWrite === 'yes' && isSameClient) {
       carry(before.clientId, (update) => {
         integrateUpdate(doc, update, this)
-        this.#own.append(update)
+        this.#own.append(update, clientId)
       })
     }
     this.#own.changes = this.#follow(doc, clientId)

@@ -204,12 +204,13 @@ export class Documents {
     const id = documentIdOf(space, name)
     const attached = this.#attachments.add(id, view)
     const read = async (): Promise<AttachedContent> => {
+      const resets = this.#attachments.resetsOf(id)
       const { stored, edits } = await this.#entries.read(id)
       const clientIds = edits.map((edit) =>
         this.#entries.clientIdsOf(edit.device, edit.clientCounter)
       )
       const isCanonical = views.document(id)?.isCanonical === true
-      return { stored, edits, clientIds, isCanonical }
+      return { stored, edits, clientIds, isCanonical, resets }
     }
     // While the counter is being made durable; what comes from here on is told to the view.
     let reading: Promise<AttachedContent> | null = read()
@@ -229,7 +230,16 @@ export class Documents {
         reading = null
         return first ?? read()
       },
-      append: (update) => this.#append(id, name, counter, update),
+      append: async (update, resets) => {
+        const isCurrent = (): boolean => this.#attachments.resetsOf(id) === resets
+        if (!isCurrent()) return null
+        try {
+          return await this.#append(id, name, counter, update, isCurrent)
+        } catch (error) {
+          if (isCurrent()) throw error
+          return null
+        }
+      },
       keep: (updates) => this.#options.keep(id, updates),
       flush: () => ownLog().flush(),
       written: async (from) => {
@@ -330,7 +340,7 @@ export class Documents {
     for (const { id } of this.#options.views.documents)
       if (await this.#entries.refile(id, counts)) reset.add(id)
     for (const id of reset) {
-      for (const { view } of this.#attachments.of(id)) view.reset(resetsAll)
+      this.#attachments.reset(id, resetsAll)
       const document = this.#openById.get(id)
       // One that is being closed is not shown any more.
       await document?.reset('entries-left').catch((error: unknown) => {

@@ -143,7 +143,7 @@ export class OwnEdits {
         this.fail(`An edit would be refused by every peer: ${why}`)
         return
       }
-      this.append(update)
+      this.append(update, clientId)
     }
   }
 
@@ -153,12 +153,12 @@ export class OwnEdits {
   }
 
   /** Sends an update into the log. */
-  append(update: Uint8Array): void {
+  append(update: Uint8Array, clientId: number): void {
     this.#pace.left()
     this.#inFlight.add(update)
     this.#options.onLeft(update)
     this.#options.host
-      .append(update, () => !this.#unwanted.has(update))
+      .append(update, () => !this.#unwanted.has(update), clientId)
       .then(
         ({ cut }) => {
           this.#inFlight.delete(update)
@@ -170,7 +170,9 @@ export class OwnEdits {
         (error: SkeinError) => {
           this.#inFlight.delete(update)
           if (error.code !== 'CLOSED') {
-            if (this.#unwanted.has(update)) this.#withdrawn = error
+            // On an update of another session nothing hangs that is edited now.
+            const isLast = this.#unwanted.has(update) || this.changes?.clientId !== clientId
+            if (isLast) this.#withdrawn = error
             else this.#failure = error
             this.#options.onError(error)
           }

@@ -45,13 +45,18 @@ export interface SealOptions {
   readonly seen: (core: OwnCore) => Promise<{ deps: Dep[]; cut: Map<LogId, number> }>
 }
 
+export function hangsOnGone(): SkeinError {
+  return new SkeinError(
+    'EDIT_INVALID',
+    'What was edited hangs on entries that do not count any more'
+  )
+}
+
 /** What is still to be written of a queue; who waits for the rest is told. */
 export function wantedOf(queue: readonly Waiting[]): Waiting[] {
   return queue.filter(({ isWanted, reject }) => {
     if (isWanted()) return true
-    reject(
-      new SkeinError('EDIT_INVALID', 'What was edited hangs on entries that do not count any more')
-    )
+    reject(hangsOnGone())
     return false
   })
 }

@@ -199,7 +199,10 @@ export class Leader {
         return this.#attached(text(0)).attachment.read()
       case 'append': {
         const attached = this.#attached(text(0))
-        const { cut, to } = await attached.attachment.append(args[1] as Uint8Array)
+        const [, update, resets] = args as AppendArgs
+        const appended = await attached.attachment.append(update, resets)
+        if (appended === null) return null
+        const { cut, to } = appended
         attached.cut = cut
         this.#tellHolders(text(0), attached)
         return { cut, to }
@@ -350,6 +353,9 @@ export type AttachArgs = readonly [
   name: string,
   before: { readonly clientCounter: number; readonly from: number } | null
 ]
+
+/** Answered with null where the document has been reset since; see `Attachment`. */
+export type AppendArgs = readonly [key: string, update: Uint8Array, resets: number]
 
 export interface AttachAnswer extends Awaited<ReturnType<Attachment['read']>> {
   readonly clientCounter: number

@@ -8,12 +8,13 @@ import type { AttachedContent } from '../attachments.ts'
 import { Document } from '../document.ts'
 import type { DocumentHost } from '../document-host.ts'
 import { SkeinError } from '../errors.ts'
-import type { Appended } from '../log/group.ts'
+import { hangsOnGone, type Appended } from '../log/group.ts'
 import type { LogId } from '../log/entry.ts'
+import { notAllowed } from '../own-edits.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { IncomingEdit } from '../views/applier.ts'
-import type { AttachAnswer, AttachArgs } from './leader.ts'
+import type { AppendArgs, AttachAnswer, AttachArgs } from './leader.ts'
 import { LeaderGone, type Link } from './link.ts'
 import type { Reply, SpaceState } from './messages.ts'
 
@@ -30,6 +31,10 @@ export interface TabDocumentOptions {
 
 interface Pending {
   readonly update: Uint8Array
+  readonly clientId: number
+  readonly isWanted: () => boolean
+  /** The resets that the leader was told with it; null while it is not with the leader. */
+  sent: number | null
   readonly resolve: (appended: Pick<Appended, 'cut'>) => void
   readonly reject: (error: unknown) => void
 }
@@ -52,6 +57,11 @@ export class TabDocument {
   /** Where in the log what is not acknowledged must be, if it is there. */
   #from = 0
   #holders: DeviceId[] = []
+  /** How often the leader had reset the document when the content was read that it shows. */
+  #resets = 0
+  /** … and of what was read last, which it may not show yet. */
+  #resetsRead = 0
+  #resetting: Promise<void> | null = null
   /** What a new leader delivers before this document is as far as that leader is. */
   #held: { number: number; edit: IncomingEdit }[] | null = null
   #isCanonical = false
@@ -66,6 +76,7 @@ export class TabDocument {
   /** A new leader has never heard of this document. */
   leading(): void {
     this.#attached = null
+    for (const pending of this.#pending) pending.sent = null
     // One that is being attached asks again by itself.
     if (!this.#isAttached || this.#isClosed) return
     this.#isAttached = false
@@ -84,8 +95,12 @@ export class TabDocument {
       const { from: device, clientId, update } = reply
       document.receivePresence({ device, clientCounter: clientId, clientId }, update)
     } else if (reply.kind === 'reset') {
-      if (reply.isNewWriter) this.#takeNewCounter()
-      document.reset('entries-left').catch(() => {}) // Its events have told.
+      const before = this.#resetting
+      const resetting = this.#reset(reply.isNewWriter, before).finally(() => {
+        if (this.#resetting === resetting) this.#resetting = null
+        this.#writePending()
+      })
+      this.#resetting = resetting
     } else if (reply.kind === 'holders') {
       this.#holders = reply.devices
       document.safetyChanged()
@@ -100,6 +115,16 @@ export class TabDocument {
     }
     this.document.mayWriteChanged()
     this.document.safetyChanged()
+  }
+
+  async #reset(isNewWriter: boolean, before: Promise<void> | null): Promise<void> {
+    if (isNewWriter) this.#takeNewCounter()
+    await this.document.reset('entries-left').catch((error: unknown) => {
+      // It shows still what is gone. Its events have told; nothing of it is written any more.
+      for (const pending of this.#pending) this.#reject(pending, error)
+    })
+    await before
+    this.#resets = this.#resetsRead
   }
 
   /** The next reading attaches anew, under a client counter that nothing was written under. */
@@ -121,7 +146,7 @@ export class TabDocument {
       clientIdsOf: (device, counter) => [
         ...(this.#clientIdsByWriter.get(`${device}/${counter}`) ?? [])
       ],
-      append: (update) => this.#append(update),
+      append: (update, isWanted, clientId) => this.#append({ update, isWanted, clientId }),
       keep: (updates) => this.#again(() => link.call('keep', [key, updates])),
       flush: () => this.#flush(),
       read: () => this.#read(),
@@ -152,7 +177,7 @@ export class TabDocument {
       openSubdocument,
       onClosed: () => {
         this.#isClosed = true
-        for (const { reject } of this.#pending) reject(closedError())
+        for (const pending of this.#pending) pending.reject(closedError())
         if (this.#isAttached) link.call('detach', [key]).catch(() => {}) // With its leader it is gone as well.
         onClosed()
       }
@@ -185,11 +210,14 @@ export class TabDocument {
     return this.#take(answer)
   }
 
-  #take({ stored, edits, clientIds, isCanonical }: AttachedContent): {
+  #take({ stored, edits, clientIds, isCanonical, resets }: AttachedContent): {
     stored: AttachedContent['stored']
     edits: AttachedContent['edits'][number][]
   } {
     this.#isCanonical = isCanonical
+    this.#resetsRead = resets
+    // While it is reset, it shows what was read before until that is done.
+    if (this.#resetting === null) this.#resets = resets
     edits.forEach((edit, i) => this.#know(edit, clientIds[i]!))
     return { stored, edits: [...edits] }
   }
@@ -198,27 +226,65 @@ export class TabDocument {
     this.#clientIdsByWriter.set(`${edit.device}/${edit.clientCounter}`, clientIds)
   }
 
-  #append(update: Uint8Array): Promise<Appended> {
+  #append(edit: Pick<Pending, 'update' | 'isWanted' | 'clientId'>): Promise<Appended> {
     return new Promise<Pick<Appended, 'cut'>>((resolve, reject) => {
-      const pending = { update, resolve, reject }
-      this.#pending.push(pending)
-      if (this.#isAttached) void this.#write(pending)
+      this.#pending.push({ ...edit, sent: null, resolve, reject })
+      this.#writePending()
     }) as Promise<Appended>
+  }
+
+  /** In the order in which they were made: those after a reset when it is known what became of those before. */
+  #writePending(): void {
+    if (!this.#isAttached || this.#isClosed || this.#resetting !== null) return
+    if (this.#pending.some(({ sent }) => sent !== null && sent !== this.#resets)) return
+    for (const pending of this.#pending) {
+      if (pending.sent !== null) continue
+      if (pending.clientId !== this.#clientId) void this.#keep(pending)
+      else if (!pending.isWanted()) this.#reject(pending, hangsOnGone())
+      else void this.#write(pending)
+    }
+  }
+
+  /** Of a session whose entries do not count any more: it is written again, or may not be written. */
+  async #keep(pending: Pending): Promise<void> {
+    const { link, key, space } = this.#options
+    pending.sent = this.#resets
+    try {
+      if (space().mayWrite === 'no') throw notAllowed()
+      await this.#again(() => link.call('keep', [key, [pending.update]]))
+      this.#done(pending)
+      pending.resolve({ cut: everything })
+    } catch (error) {
+      this.#reject(pending, error)
+    }
   }
 
   async #write(pending: Pending): Promise<void> {
     const { link, key } = this.#options
+    const args: AppendArgs = [key, pending.update, this.#resets]
+    pending.sent = this.#resets
     try {
-      const { cut, to } = await link.call<{ cut: Cut; to: number }>('append', [key, pending.update])
+      const appended = await link.call<{ cut: Cut; to: number } | null>('append', args)
+      if (appended === null) {
+        // The reset that the leader knows of comes, or is done: by then it is known whether it hangs on what is gone.
+        pending.sent = null
+        this.#writePending()
+        return
+      }
+      const { cut, to } = appended
       this.#from = Math.max(this.#from, to)
       this.#done(pending)
       pending.resolve({ cut })
     } catch (error) {
       // It stays, and the next leader is asked whether it is there.
       if (error instanceof LeaderGone) return
-      this.#done(pending)
-      pending.reject(error)
+      this.#reject(pending, error)
     }
+  }
+
+  #reject(pending: Pending, error: unknown): void {
+    this.#done(pending)
+    pending.reject(error)
   }
 
   #done(pending: Pending): void {
@@ -240,9 +306,9 @@ export class TabDocument {
       this.#done(pending)
       pending.resolve({ cut })
     }
-    // In the order in which they were made; what is edited from here on comes after them.
+    // What is edited from here on comes after them.
     this.#isAttached = true
-    for (const pending of this.#pending) void this.#write(pending)
+    this.#writePending()
     // What the former leader took in and had not told this tab.
     this.document.catchUp(stored, edits)
     const held = this.#held ?? []
@@ -266,8 +332,9 @@ export class TabDocument {
         await this.#attach()
         return link.call('flush', [key])
       })
-      // Their own answers are on their way, and come before this one's do.
-      await Promise.resolve()
+      // Their own answers are on their way, and come before this one's do; or they wait for a reset.
+      await this.#resetting
+      await new Promise<void>((resolve) => this.#options.clock.soon(resolve))
     }
   }
 

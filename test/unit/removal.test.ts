@@ -320,6 +320,46 @@ test('what is typed while entries are leaving never hangs on them, and what is t
   await whenReads(note, 'alice carol again ')
 })
 
+test('what is typed while entries are leaving, and the document closed, holds nothing up that is written later', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network)
+  await using carol = await device('carol', network)
+  const space = await spaceOf(alice, bob, carol)
+  const note = await space.open('ideas')
+  await write(note, 'alice ')
+  const [atBob, atCarol] = [await bob.space.open('ideas'), await carol.space.open('ideas')]
+  await Promise.all([whenText(atBob.doc, 'alice '), whenText(atCarol.doc, 'alice ')])
+  part(network, [alice], [bob, carol])
+  await write(atBob, 'late ')
+  await whenText(atCarol.doc, 'alice late ')
+  await space.remove(bob.id)
+  let closed: Promise<void> | null = null
+  // oxlint-disable-next-line typescript/unbound-method -- called with the documents that it is a method of
+  const { recount } = Documents.prototype
+  Documents.prototype.recount = function (...args) {
+    if (closed === null && bodyOf(atCarol) === 'alice late ') {
+      atCarol.doc.getText('body').insert('alice late '.length, 'typed ')
+      closed = atCarol.close()
+    }
+    return recount.apply(this, args)
+  }
+  try {
+    network.heal()
+    await until(
+      (listener) => carol.space.on('excluded', listener),
+      () => closed !== null
+    )
+    await deadline(closed!, waitMs, 'the document is closed')
+  } finally {
+    Documents.prototype.recount = recount
+  }
+  const again = await carol.space.open('ideas')
+  assert.is(bodyOf(again), 'alice ')
+  await write(again, 'again ')
+  await whenReads(note, 'alice again ')
+})
+
 test('a document that is closed while entries leave it is opened again without them', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
