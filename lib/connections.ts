@@ -5,6 +5,11 @@ import type { DeviceId } from './trust/members.ts'
 
 /** A connection on which nothing was found in common by then is let go of. */
 const idleConnectionMs = 15_000
+/**
+ * Two ends that dial each other at one time choose between their two connections. A device that comes by the same
+ * transport so long after is one that has lost the connection of before, or a copy of it: it is not kept out.
+ */
+const choosesMs = 5_000
 
 export interface ConnectionsOptions {
   readonly clock: Clock
@@ -17,6 +22,7 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #byDevice = new Map<DeviceId, PeerConnection>()
+  readonly #sinceMs = new WeakMap<PeerConnection, number>()
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -39,13 +45,14 @@ export class Connections {
     }
     const before = this.#byDevice.get(device)
     if (before !== undefined && !before.isClosed) {
-      if (preferred(before, connection) === before) {
+      if (this.#isKept(before, connection)) {
         connection.close()
         return
       }
       before.close()
     }
     this.#byDevice.set(device, connection)
+    this.#sinceMs.set(connection, this.#options.clock.now())
     stream.on('close', () => {
       if (this.#byDevice.get(device) === connection) this.#byDevice.delete(device)
       this.#options.onDisconnected(connection)
@@ -55,6 +62,12 @@ export class Connections {
       if (connection.openChannels === 0) connection.close()
     })
     stream.on('close', cancel)
+  }
+
+  #isKept(before: PeerConnection, connection: PeerConnection): boolean {
+    const ageMs = this.#options.clock.now() - this.#sinceMs.get(before)!
+    if (before.transport === connection.transport && ageMs > choosesMs) return false
+    return preferred(before, connection) === before
   }
 
   closeAll(): void {

@@ -64,6 +64,11 @@ export type ErrorCode =
   | 'LOG_FORKED'
   /** This device's log lacks entries that it is known to have had; they come back from a peer. */
   | 'LOG_BEHIND'
+  /**
+   * This device's storage is a copy of one that is in use elsewhere: it writes nothing as that device, and may become one of
+   * its own.
+   */
+  | 'COPIED'
   /** A peer broke the protocol too often, and is kept out for a while. */
   | 'PEER_BANNED'
   /** A transport could not do what was asked. */

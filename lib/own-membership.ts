@@ -1,6 +1,5 @@
 /** This device comes into a space, and leaves it again. */
 import { kinds } from './log/entry.ts'
-import { behindError } from './log/lost-tail.ts'
 import type { SpaceParts } from './space-parts.ts'
 import { encodeLeave, type GrantedRole } from './trust/control.ts'
 import { wouldRaise } from './trust/members.ts'
@@ -36,11 +35,11 @@ export function whenMember(
   })
 }
 
-/** Writes that this device leaves, after all else, and waits a while for another to hear of it. Fails with `LOG_BEHIND`. */
+/** Writes that this device leaves, after all else, and waits a while for another to hear of it. Fails with `LOG_BEHIND`, `COPIED`. */
 export async function sayLeave(parts: SpaceParts): Promise<void> {
   const { ownLog, own } = parts.logs
   // Nobody knows yet how far its content goes, and the entry could wait for ever.
-  if (ownLog.isBehind) throw behindError(ownLog.asks)
+  if (ownLog.isBehind) throw ownLog.whyBehind
   // From here on nothing is written any more: the entry says how far the content goes that counts.
   parts.isLeaving = true
   await parts.documents.close()

@@ -60,10 +60,10 @@ export interface Storage {
   /** True where the corestore has made durable whatever it says it has written: blocks then need no outbox. */
   readonly isDurable?: boolean
   /**
-   * Names the last time that this was found to be a copy of a device's storage (a restored backup, a cloned folder): the
-   * device may have written more since. Null, or absent, where nothing tells of a copy.
+   * Names each time that this was found to be a copy of a device's storage (a restored backup, a cloned folder), the last
+   * one last, 16 bytes each: the device may have written more since. Empty, or absent, where nothing tells of a copy.
    */
-  readonly copyId?: Uint8Array | null
+  readonly copyIds?: readonly Uint8Array[]
   /** The secrets file as last written, or null. Fails with `STORAGE_DAMAGED` where there are outboxes and no secrets. */
   readSecrets(): Promise<Uint8Array | null>
   /** Replaces the secrets file atomically and durably; only the owner can read it. */

@@ -34,6 +34,8 @@ export interface SkeinEvents {
   disconnection: { device: DeviceId; transport: string }
   /** A space could not be opened (`STORAGE_DAMAGED`, `LOG_FORKED`, `BAD_ENCODING`); the others are open. Listen before `ready()`. */
   'space-failed': { space: string; error: SkeinError }
+  /** See `Skein.copied`. Each time that a copy is met that runs. */
+  copied: { where: 'here' | 'elsewhere' }
   /** A peer broke the protocol, or asked to be let in and could not be; its connection may have been ended. */
   'peer-error': { device: DeviceId; error: SkeinError }
 }

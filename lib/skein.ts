@@ -14,6 +14,7 @@ import type { VerifyOptions } from './inspect/problem.ts'
 import { verifyImage, type Verification } from './inspect/verify.ts'
 import { Joining } from './joining.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { copiedError } from './log/lost-tail.ts'
 import { LogStore } from './log/store.ts'
 import { Mirroring } from './mirroring.ts'
 import { OwnDevice } from './own-device.ts'
@@ -24,11 +25,13 @@ import type { CreateSpaceOptions, SkeinEvents, SkeinOptions } from './skein-opti
 import { Space, type SpaceContext } from './space.ts'
 import { PeerConnection } from './sync/connection.ts'
 import { introducible } from './sync/introducer.ts'
+import { Copies } from './sync/copies.ts'
 import { Standing } from './sync/standing.ts'
 import { Topics } from './topics.ts'
 import { encodeGenesis, spaceIdOf } from './trust/control.ts'
 import { formatRecoveryKey, parseInvite, parseRecoveryKey } from './trust/invite.ts'
 import { formatIntroduction } from './trust/introduction.ts'
+import { runBytes } from './trust/copy.ts'
 import { topicSecretOf } from './trust/keys.ts'
 import { wouldRaise, type DeviceId } from './trust/members.ts'
 import { formatMirrorAddress } from './trust/mirror-address.ts'
@@ -36,6 +39,8 @@ import { formatMirrorAddress } from './trust/mirror-address.ts'
 /** What keeps one space from opening, and not the device. */
 const damaged: readonly ErrorCode[] = ['STORAGE_DAMAGED', 'LOG_FORKED', 'BAD_ENCODING']
 const maxNameChars = 200
+/** A copy that steps aside tells the other one before it ends its connections. */
+const lingerMs = 1_000
 
 export class Skein extends Emitter<SkeinEvents> {
   readonly #options: SkeinOptions
@@ -53,6 +58,11 @@ export class Skein extends Emitter<SkeinEvents> {
   #isReady = false
   #store!: LogStore
   #device!: OwnDevice
+  #copies!: Copies
+  #copied: Skein['copied'] = null
+  /** This storage is the copy, and its device goes on elsewhere: nobody is connected any more. */
+  #isOffline = false
+  #cancelLinger: (() => void) | null = null
   #reopening: Promise<void> | null = null
 
   constructor(options: SkeinOptions) {
@@ -136,6 +146,15 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /**
+   * `'elsewhere'`: a copy of this device's storage was met that was in use at the same time, and stepped aside. `'here'`:
+   * this storage is that copy; everything is read-only (`COPIED`), what is typed is kept, and nobody is connected. Null:
+   * neither is known. The event `copied` tells of it.
+   */
+  get copied(): 'here' | 'elsewhere' | null {
+    return this.#copied
+  }
+
+  /**
    * Verifies a device's storage that nobody has open: keys, outboxes, every record of every log, every entry, the views.
    * Yields what is wrong and where as it is found, and returns what was looked at; changes nothing, whatever it finds.
    * `space` picks one by its id. Of a device that is open, `Space.verify` does the same for a space. Fails with
@@ -187,6 +206,7 @@ export class Skein extends Emitter<SkeinEvents> {
       throw new TypeError(`A space's name has 1 to ${maxNameChars} characters`)
     }
     await this.ready()
+    this.#assertNotCopied()
     const seed = recovery ? this.#platform.randomBytes(32) : null
     const genesis = encodeGenesis({
       salt: this.#platform.randomBytes(16),
@@ -214,6 +234,7 @@ export class Skein extends Emitter<SkeinEvents> {
   ): Promise<Space> {
     const key = parseRecoveryKey(recoveryKey)
     return this.#joining.let(key, options, async (signal) => {
+      this.#assertNotCopied()
       const known = this.#spacesById.get(toHex(key.space))
       if (known !== undefined && !wouldRaise(known.role, 'admin')) return known
       const space = await this.#joining.pair(key, known, signal)
@@ -236,6 +257,7 @@ export class Skein extends Emitter<SkeinEvents> {
   ): Promise<Space> {
     const invite = parseInvite(text)
     return this.#joining.let(invite, options, async (signal) => {
+      this.#assertNotCopied()
       const known = this.#spacesById.get(toHex(invite.space))
       const space =
         known !== undefined && !wouldRaise(known.role, invite.role)
@@ -262,6 +284,7 @@ export class Skein extends Emitter<SkeinEvents> {
    */
   async mirror({ hints = [] }: { hints?: readonly string[] } = {}): Promise<string> {
     await this.ready()
+    this.#assertNotCopied()
     const { keys, mirrorSecret: secret } = this.#device
     const address = formatMirrorAddress({ device: keys.publicKey, secret, hints })
     await this.#mirroring.offer(secret)
@@ -322,6 +345,18 @@ export class Skein extends Emitter<SkeinEvents> {
     const file = new SecretsFile(this.#storage, passphrase, randomBytes)
     const secrets = await identify(location, this.#storage, this.#store, file, create)
     this.#device = new OwnDevice(secrets, file, randomBytes)
+    this.#copies = new Copies({
+      clock: this.#platform.clock,
+      keys: this.#device.keys,
+      run: randomBytes(runBytes),
+      copyIds: this.#storage.copyIds ?? [],
+      asks: () => this.spaces().some((space) => space.asks),
+      onAside: () => this.#stepAside(),
+      onMet: () => this.#metCopy(),
+      onChange: () => {
+        for (const space of this.spaces()) space.copiesChanged()
+      }
+    })
     this.#isReady = true
     for (const secrets of this.#device.spaces) {
       try {
@@ -357,6 +392,9 @@ export class Skein extends Emitter<SkeinEvents> {
     }
     this.#joining.abort(new SkeinError('CLOSED', 'This was closed before a member had answered'))
     for (const space of this.#spacesById.values()) await attempt(() => space.close())
+    // Undefined where opening failed half-way.
+    ;(this.#copies as Copies | undefined)?.stop()
+    this.#cancelLinger?.()
     this.#connections.closeAll()
     for (const transport of this.#options.transports ?? []) await attempt(() => transport.close())
     await attempt(() => (this.#device as OwnDevice | undefined)?.written())
@@ -409,6 +447,8 @@ export class Skein extends Emitter<SkeinEvents> {
       store: this.#store,
       device: this.#device.keys,
       box: this.#device.box,
+      copyIds: this.#storage!.copyIds ?? [],
+      copies: this.#copies,
       connections: () => this.#connections,
       introducible: introducible(this.#options.transports ?? []),
       reopenStore: () => this.#reopenStore(),
@@ -423,6 +463,7 @@ export class Skein extends Emitter<SkeinEvents> {
       this.#spacesById.delete(space.id)
       throw error
     }
+    if (this.#copied === 'here') space.stepAside()
     return space
   }
 
@@ -444,7 +485,32 @@ export class Skein extends Emitter<SkeinEvents> {
     return this.#reopening
   }
 
+  /** A copy of this storage is in use elsewhere, and steps aside. */
+  #metCopy(): void {
+    if (this.#copied !== 'here') this.#copied = 'elsewhere'
+    this.emit('copied', { where: 'elsewhere' })
+  }
+
+  /** This storage is the copy: it writes nothing more, and leaves the network to the other one. */
+  #stepAside(): void {
+    if (this.#copied === 'here') return
+    this.#copied = 'here'
+    this.#joining.abort(copiedError())
+    for (const space of this.spaces()) space.stepAside()
+    this.emit('copied', { where: 'here' })
+    this.#cancelLinger = this.#platform.clock.after(lingerMs, () => {
+      this.#isOffline = true
+      this.#connections.closeAll()
+      void this.#topics.leaveAll()
+    })
+  }
+
+  #assertNotCopied(): void {
+    if (this.#copied === 'here') throw copiedError()
+  }
+
   #isWelcome(device: DeviceId): boolean {
+    if (this.#isOffline) return false
     const takesWrites = this.#store.takesWrites && this.#reopening === null
     const isBanned = this.#standing.bannedUntil(device) !== null
     return device !== this.id && !isBanned && !this.#lifecycle.isClosing && takesWrites

@@ -9,13 +9,13 @@ import { keyIdOf, kinds, sealEntry, type CoreName, type Dep, type LogId } from '
 import { Feed, type Counts, type Delivered } from './log/feed.ts'
 import type { Health } from './log/health.ts'
 import type { Appended } from './log/group.ts'
-import { behindError } from './log/lost-tail.ts'
 import type { OwnCore } from './log/outbox-records.ts'
 import { OwnLog, type HeldContent } from './log/own-log.ts'
 import { OwnTail } from './log/own-tail.ts'
 import type { Log, LogName } from './log/log.ts'
 import type { LogStore } from './log/store.ts'
 import type { OutboxRecord, Platform, Storage } from './platform.ts'
+import type { Copies } from './sync/copies.ts'
 import type { DeviceKeys } from './transport.ts'
 import type { LogPosition } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'
@@ -44,6 +44,9 @@ export interface LogsContext {
   readonly store: LogStore
   readonly device: DeviceKeys
   readonly box: BoxKeys
+  /** Of the storage, as that of this device: see `Storage.copyIds`. */
+  readonly copyIds: readonly Uint8Array[]
+  readonly copies: Copies
   readonly reopenStore: () => Promise<void>
 }
 
@@ -145,7 +148,7 @@ export class SpaceLogs {
       content: contentLog,
       outbox,
       isStoreDurable: storage.isDurable === true,
-      copyId: storage.copyId ?? null,
+      copyId: context.copyIds.at(-1) ?? null,
       platform,
       keyFor: (core) => this.#keyFor(core),
       onKeyWanted: () => this.#makeEpochSoon(),
@@ -175,11 +178,12 @@ export class SpaceLogs {
       log.on('progress', () => this.#ownProgress(log))
       log.on('conflict', () => this.#options.onForkEvidence(log))
     }
-    if (this.#ownLog.isBehind) health.set('lacking', behindError(this.#ownLog.asks))
+    if (this.#ownLog.isBehind) health.set('lacking', this.#ownLog.whyBehind)
     if (this.#ownLog.asks) {
       this.#ownTail = new OwnTail({
         clock: platform.clock,
         logs: [this.#own.control, this.#own.content],
+        isSettledBy: (device) => context.copies.isSettledBy(device),
         onAnswered: () => this.#answered()
       })
     }
@@ -264,6 +268,21 @@ export class SpaceLogs {
     holdings: readonly { readonly log: LogId; readonly length: number }[]
   ): void {
     this.#ownTail?.heard(device, holdings)
+  }
+
+  /** What is known of other runs of this device has changed. */
+  copiesChanged(): void {
+    this.#ownTail?.look()
+  }
+
+  /** This storage is a copy of one that is in use elsewhere. Fails with the outbox's errors. */
+  async stepAside(): Promise<void> {
+    this.#ownTail?.stop()
+    this.#ownTail = null
+    this.#cancelAnswer?.()
+    const noted = this.#ownLog.stepAside()
+    this.#options.health.set('lacking', this.#ownLog.whyBehind)
+    await noted
   }
 
   #answered(): void {

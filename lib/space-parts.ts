@@ -165,6 +165,7 @@ export class SpaceParts {
         this.emit('holdings', {})
       },
       device: this.me,
+      copies: context.copies,
       readPresence: (bytes) => presence.read(bytes),
       onPresence: (sealed) => this.#receivePresence(presence, sealed),
       onPresenceGone: (devices) => this.documents.presenceGone(devices),
@@ -290,6 +291,12 @@ export class SpaceParts {
       positionOf: (of) => this.logs.positionOf(of),
       append
     })
+  }
+
+  /** This storage is a copy of one that is in use elsewhere: nothing is written any more. */
+  stepAside(): void {
+    this.logs.stepAside().catch((error: unknown) => this.#repairFailed(error))
+    for (const document of this.documents.open) document.safetyChanged()
   }
 
   async #open(): Promise<void> {

@@ -403,7 +403,8 @@ export class Space extends Emitter<SpaceEvents> {
 
   /**
    * Leaves: from here on nothing of this device counts. Tells connected members, and forgets the space on this device. Fails
-   * with `LOG_BEHIND`, and nothing is changed, while this storage is a copy that no member has answered yet.
+   * with `LOG_BEHIND`, and nothing is changed, while this storage is a copy that no member has answered yet; with `COPIED`
+   * while it has stepped aside.
    */
   async leave(): Promise<void> {
     await this.ready()
@@ -431,6 +432,21 @@ export class Space extends Emitter<SpaceEvents> {
    */
   async recover(seed: Uint8Array, record: DeviceRecord, signal: AbortSignal): Promise<void> {
     return recover(this.#parts, seed, record, signal)
+  }
+
+  /** @internal Has no member said yet how much this device has written? See `OwnLog.asks`. */
+  get asks(): boolean {
+    return this.#parts.lifecycle.isOpen && this.#parts.logs.ownLog.asks
+  }
+
+  /** @internal What is known of other runs of this device has changed. */
+  copiesChanged(): void {
+    if (this.#parts.lifecycle.isOpen) this.#parts.logs.copiesChanged()
+  }
+
+  /** @internal This storage is a copy of one that is in use elsewhere. */
+  stepAside(): void {
+    if (this.#parts.lifecycle.isOpen) this.#parts.stepAside()
   }
 
   /** @internal A connection to any device. */

@@ -44,6 +44,17 @@ export class Topics {
     }
   }
 
+  /** Ends every search: this device looks for nobody any more. */
+  async leaveAll(): Promise<void> {
+    const { transports, isClosing, wanted } = this.#options
+    for (const topic of wanted()) {
+      for (const transport of transports) {
+        if (isClosing()) return
+        await transport.leave(topic).catch(() => {}) // Whom it finds all the same is not welcome.
+      }
+    }
+  }
+
   /** Ends the search for a space that this device has left. */
   async leave(topic: Uint8Array): Promise<void> {
     for (const transport of this.#options.transports) await transport.leave(topic)

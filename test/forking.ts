@@ -10,7 +10,7 @@ export const unaware: Partial<Platform> = {
     const storage = await nodePlatform.openStorage(folder)
     return new Proxy(storage, {
       get: (target, name) => {
-        if (name === 'copyId') return null
+        if (name === 'copyIds') return []
         const value: unknown = Reflect.get(target, name, target)
         return typeof value === 'function' ? value.bind(target) : value
       }

@@ -18,7 +18,8 @@ export class DeviceFile {
   readonly #store: string
   readonly #randomBytes: (length: number) => Uint8Array
   #isNew = false
-  #copyId: Uint8Array | null = null
+  /** The ids of all times, one behind the other. */
+  #copies: Uint8Array | null = null
 
   /** `store` is the corestore's folder. */
   constructor(disk: Disk, store: string, randomBytes: (length: number) => Uint8Array) {
@@ -27,9 +28,12 @@ export class DeviceFile {
     this.#randomBytes = randomBytes
   }
 
-  /** Names the last time that the store was found to be a copy; null if it never was. 16 bytes. */
-  get copyId(): Uint8Array | null {
-    return this.#copyId
+  /** Names each time that the store was found to be a copy, the last one last. 16 bytes each. */
+  get copyIds(): Uint8Array[] {
+    const ids = this.#copies ?? new Uint8Array()
+    return Array.from({ length: Math.floor(ids.length / idBytes) }, (_, i) =>
+      ids.slice(i * idBytes, (i + 1) * idBytes)
+    )
   }
 
   /**
@@ -38,13 +42,13 @@ export class DeviceFile {
    */
   async prepare(isPutBack: boolean): Promise<void> {
     const names = await this.#disk.list(join(this.#store, 'db'))
-    this.#copyId = await readSecrets(this.#disk, this.#copied)
+    this.#copies = await readSecrets(this.#disk, this.#copied)
     if (names.some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.\w+)$/.test(name))) {
       if (!isPutBack && !(await this.#isCopy())) return
       // Durably, before what shows it is gone.
-      const copyId = this.#randomBytes(idBytes)
-      await writeSecrets(this.#disk, this.#copied, copyId)
-      this.#copyId = copyId
+      const copies = new Uint8Array([...(this.#copies ?? []), ...this.#randomBytes(idBytes)])
+      await writeSecrets(this.#disk, this.#copied, copies)
+      this.#copies = copies
     }
     await this.#disk.remove(this.#path)
     this.#isNew = true

@@ -5,7 +5,7 @@
  *     secrets    the keys
  *     outbox/    what must survive a power loss before it reaches the store
  *     store/     the corestore
- *     copied     names this copy of the folder, if it is one
+ *     copied     names this copy of the folder, if it is one, behind the copies that it is a copy of
  *     opening    when it was opened last, beside its mark: see opening.ts
  *     reserve    room to open the store again on a full disk
  */
@@ -106,8 +106,8 @@ class Folder implements Storage {
     return (this.#database = storage)
   }
 
-  get copyId(): Uint8Array | null {
-    return this.#deviceFile.copyId
+  get copyIds(): Uint8Array[] {
+    return this.#deviceFile.copyIds
   }
 
   readSecrets(): Promise<Uint8Array | null> {

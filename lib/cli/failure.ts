@@ -45,6 +45,11 @@ const helpByCode: Record<ErrorCode, Help> = {
     advice:
       'Run `skein sync` until another device has brought back what is missing here, then try again.'
   },
+  COPIED: {
+    exitCode: exitCodes.refused,
+    advice:
+      'This home was copied, and its device runs elsewhere. Nothing that was typed here is lost; make a device of its own in another home, and let it in by an invite.'
+  },
   SPACE_UNKNOWN: {
     exitCode: exitCodes.unknown,
     advice: '`skein spaces` lists the spaces of this device.'

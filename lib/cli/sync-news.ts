@@ -65,6 +65,15 @@ export class SyncNews {
     for (const device of space.peers) this.#peer(space, device, true)
   }
 
+  /** A copy of this home runs at the same time. */
+  copied(where: 'here' | 'elsewhere'): void {
+    this.#out.emit({ event: 'copied', where }, () =>
+      where === 'here'
+        ? 'This home is a copy of one that is in use elsewhere: it is read-only from here on, and keeps what is typed'
+        : 'A copy of this home is in use elsewhere. It steps aside if it was found to be one'
+    )
+  }
+
   stop(): void {
     for (const stop of this.#stops) stop()
     if (this.#timer !== null) clearTimeout(this.#timer)

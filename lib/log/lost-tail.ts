@@ -134,6 +134,13 @@ export function behindError(asks = false): SkeinError {
   )
 }
 
+export function copiedError(): SkeinError {
+  return new SkeinError(
+    'COPIED',
+    'This storage is a copy of one that is in use elsewhere: it writes nothing as the same device'
+  )
+}
+
 export function forkedError(core: OwnCore, index: number): SkeinError {
   return new SkeinError('LOG_FORKED', `The ${core} log has another block ${index} than was written`)
 }

@@ -24,7 +24,7 @@ import {
   type SealOptions,
   type Waiting
 } from './group.ts'
-import { behindError, forkedError, LostTail } from './lost-tail.ts'
+import { behindError, copiedError, forkedError, LostTail } from './lost-tail.ts'
 import { coreOf, recordKinds, watermarkRecord, type OwnCore } from './outbox-records.ts'
 import type { Log } from './log.ts'
 import { passedOver, Session } from './session.ts'
@@ -51,7 +51,7 @@ export interface OwnLogOptions extends SealOptions {
   readonly outbox: Outbox
   /** The store makes durable what it takes: blocks pass no outbox. */
   readonly isStoreDurable?: boolean
-  /** See `Storage.copyId`. */
+  /** Names the last time that the storage was found to be a copy; see `Storage.copyIds`. */
   readonly copyId?: Uint8Array | null
   /**
    * The log has more than was ever written here, though nothing told of that: an older state of this device was put back.
@@ -94,6 +94,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   /** While it is above 0 nothing is written. */
   #holds = 0
   #isOvertaken = false
+  #isAside = false
   /** Entries ever taken on, and those of them that are written. */
   #taken = 0
   #written = 0
@@ -215,12 +216,15 @@ export class OwnLog extends Emitter<OwnLogEvents> {
    * After `onOvertaken`: what waits to be written of that kind is taken out, to be written in another way, and counts as
    * written once this goes on; the rest goes on waiting. Whoever waits for what is taken is rejected with `CLOSED`.
    */
-  async takeWaiting(kind: number): Promise<Uint8Array[]> {
+  async takeWaiting(
+    kind: number,
+    isMeant: (body: Uint8Array) => boolean = () => true
+  ): Promise<Uint8Array[]> {
     while (this.#running !== null) await this.#running
     const all = [...(this.#group?.waiting ?? []), ...this.#queue]
     this.#group = null
-    const taken = all.filter((waiting) => waiting.kind === kind)
-    this.#queue = all.filter((waiting) => waiting.kind !== kind)
+    const taken = all.filter((waiting) => waiting.kind === kind && isMeant(waiting.body))
+    this.#queue = all.filter((waiting) => !taken.includes(waiting))
     this.#takenOut += taken.length
     for (const { reject } of taken) reject(closedError())
     return taken.map(({ body }) => body)
@@ -282,9 +286,33 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     return this.#lost.asks
   }
 
+  /** What `isBehind` is about. */
+  get whyBehind(): SkeinError {
+    return this.#isAside ? copiedError() : behindError(this.#lost.asks)
+  }
+
+  /** See `stepAside`. */
+  get isAside(): boolean {
+    return this.#isAside
+  }
+
+  /**
+   * Another run of this device is there, and this one is the copy: nothing more is written, and the next opening asks
+   * again. Fails with the outbox's errors.
+   */
+  async stepAside(): Promise<void> {
+    if (this.#isAside || this.#closed) return
+    this.#isAside = true
+    if (this.#lost.asks) return
+    this.#lost.asks = true
+    // It had been answered: not from here on.
+    this.#answer = { kind: recordKinds.answered, index: 0, bytes: new Uint8Array() }
+    await this.#options.outbox.append([this.#answer])
+  }
+
   /** Nobody who could be asked knows of more than the logs' lengths here now. */
   async answered(): Promise<void> {
-    if (!this.#lost.asks || this.#closed) return
+    if (!this.#lost.asks || this.#isAside || this.#closed) return
     for (const core of ['control', 'content'] as const)
       this.#lost.know(core, this.#logs[core].length)
     const bytes = this.#options.copyId ?? new Uint8Array()
@@ -390,7 +418,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
       else if (this.#held !== null) await this.#held
       else if (this.#isOvertaken)
         await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
-      else if (!this.#lacksKey) throw behindError(this.#lost.asks)
+      else if (!this.#lacksKey) throw this.whyBehind
       else if (waitsForKey) await new Promise<void>((resolve) => this.#keysChanged.push(resolve))
       else throw new SkeinError('NOT_ALLOWED', 'No content key is here that may be used')
       if (this.#error !== null) throw this.#error

@@ -4,6 +4,7 @@
  *
  * Each says what it holds once it is connected. What it holds of this device's logs is believed once the log is known to
  * be so long by its author's own signature, which hypercore fetches first; who claims more than that comes to is left out.
+ * And it has said what it knows of other runs of this device: see `sync/copies.ts`.
  */
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
@@ -16,6 +17,8 @@ const patienceMs = 60_000
 export interface OwnTailOptions {
   readonly clock: Clock
   readonly logs: readonly Log[]
+  /** Has that member said whether it knows of other runs of this device, and are those looked into? */
+  readonly isSettledBy: (device: DeviceId) => boolean
   /** All who are connected have answered, one at least, and the logs' lengths here are what they said. */
   readonly onAnswered: () => void
 }
@@ -63,6 +66,11 @@ export class OwnTail {
     this.#look()
   }
 
+  /** What `isSettledBy` says may have changed. */
+  look(): void {
+    this.#look()
+  }
+
   stop(): void {
     this.#isStopped = true
     for (const cancel of this.#cancelsByDevice.values()) cancel()
@@ -93,7 +101,7 @@ export class OwnTail {
   #isHere(device: DeviceId): boolean {
     if (this.#implausible.has(device)) return true
     const claims = this.#claimsByDevice.get(device)
-    if (claims == null) return false
+    if (claims == null || !this.#options.isSettledBy(device)) return false
     return this.#options.logs.every((log) => (claims.get(log.id) ?? 0) <= log.length)
   }
 }

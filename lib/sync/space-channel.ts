@@ -10,6 +10,7 @@
  *     5 introduce                        // for the receiver, or to be passed on: see introducer.ts
  *     6 differs                          // what the sender has of a log that seems to have two versions: see forks.ts
  *     7 branch                           // what it has instead
+ *     8 copies                           // runs of one device: see copies.ts
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -69,7 +70,10 @@ export interface SpaceChannelHost {
   readonly onDiffers: (channel: SpaceChannel, bytes: Uint8Array) => void
   /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly onBranch: (channel: SpaceChannel, bytes: Uint8Array) => void
-  readonly onClosed: (channel: SpaceChannel) => void
+  /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly onCopies: (channel: SpaceChannel, bytes: Uint8Array) => void
+  /** `hasEnded`: the other side has ended it, over a connection that is open. */
+  readonly onClosed: (channel: SpaceChannel, hasEnded: boolean) => void
 }
 
 export class SpaceChannel {
@@ -84,6 +88,8 @@ export class SpaceChannel {
   #isTelling = false
   #hasTold = false
   readonly #unsent: Holding[] = []
+  /** What came before the other side was known for a member. */
+  #early: Uint8Array | null = null
   #askSecond = 0
   #askCount = 0
 
@@ -102,7 +108,8 @@ export class SpaceChannel {
         (bytes) => this.#onNear(bytes),
         (bytes) => this.#isWithinRate() && this.#host.onIntroduction(this, bytes),
         (bytes) => this.#isWithinRate() && this.#host.onDiffers(this, bytes),
-        (bytes) => this.#isWithinRate() && this.#host.onBranch(this, bytes)
+        (bytes) => this.#isWithinRate() && this.#host.onBranch(this, bytes),
+        (bytes) => this.#onCopies(bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
@@ -139,6 +146,7 @@ export class SpaceChannel {
     this.#isAdmitted = true
     this.#host.onAdmitted(this)
     this.#sendAll()
+    this.#takeEarly()
     if (this.#claimed.length > 0) this.#host.onHolds(this, this.#claimed)
   }
 
@@ -193,6 +201,10 @@ export class SpaceChannel {
     this.#channel.send(7, bytes)
   }
 
+  sendCopies(bytes: Uint8Array): void {
+    this.#channel.send(8, bytes)
+  }
+
   askPresence(document: string): void {
     this.#channel.send(2, fromHex(document))
   }
@@ -218,7 +230,7 @@ export class SpaceChannel {
     this.#isAdmitted = false
     this.#isListed = false
     this.#unsent.length = 0
-    this.#host.onClosed(this)
+    this.#host.onClosed(this, !this.connection.isClosed)
   }
 
   #detach(): void {
@@ -241,6 +253,22 @@ export class SpaceChannel {
 
   #onPresence(bytes: Uint8Array): void {
     if (this.#isAdmitted) this.#host.onPresence(this, bytes)
+  }
+
+  #onCopies(bytes: Uint8Array): void {
+    if (!this.#isAdmitted) this.#early ??= bytes
+    else if (this.#isWithinRate()) this.#host.onCopies(this, bytes)
+  }
+
+  #takeEarly(): void {
+    const early = this.#early
+    this.#early = null
+    if (early === null) return
+    try {
+      this.#host.onCopies(this, early)
+    } catch (error) {
+      this.connection.fail(error)
+    }
   }
 
   #onNear(bytes: Uint8Array): void {

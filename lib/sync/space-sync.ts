@@ -9,6 +9,7 @@ import type { Log } from '../log/log.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
+import type { Copies } from './copies.ts'
 import { Gaps } from './gaps.ts'
 import { Holdings, type Holding } from './holdings.ts'
 import { Introducer, type Introducible } from './introducer.ts'
@@ -48,6 +49,7 @@ export interface SpaceSyncOptions {
   /** A device says that it holds so many blocks which it does not give. */
   readonly onWithheld: (device: DeviceId, blocks: number) => void
   readonly device: DeviceId
+  readonly copies: Copies
   /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly readPresence: (bytes: Uint8Array) => SealedPresence
   readonly onPresence: (presence: SealedPresence) => void
@@ -235,7 +237,11 @@ export class SpaceSync {
       onLook: (_, look) => options.onLook(channel.device, look),
       onDiffers: (_, bytes) => this.#answerDiffers(channel, bytes),
       onBranch: (_, bytes) => options.onBranch(bytes, (again) => channel.sendDiffers(again)),
-      onClosed: () => this.#left(channel)
+      onCopies: (_, bytes) => options.copies.receive(channel, bytes),
+      onClosed: (_, hasEnded) => {
+        options.copies.left(channel, hasEnded)
+        this.#left(channel)
+      }
     })
     this.#channelsByConnection.set(connection, channel)
     connection.stream.on('close', () => {
@@ -373,6 +379,7 @@ export class SpaceSync {
     for (const log of this.#options.feed.logs) this.#gatePush(log)
     const isNew = ![...this.#told].some(({ device }) => device === channel.device)
     this.#told.add(channel)
+    this.#options.copies.met(channel)
     this.#relay.peersChanged()
     this.#introducer.changed()
     if (isNew) this.#options.onPeers([channel.device], [])

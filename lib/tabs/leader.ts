@@ -26,6 +26,7 @@ const deviceEvents: EventNames<SkeinEvents> = {
   connection: true,
   disconnection: true,
   'space-failed': true,
+  copied: true,
   'peer-error': true
 }
 const spaceEvents: EventNames<SpaceEvents> = {
@@ -323,12 +324,12 @@ export class Leader {
   #device(): DeviceState | null {
     const { skein } = this.#options
     try {
-      const { id, name, peers, introduction } = skein
+      const { id, name, peers, introduction, copied } = skein
       const spaces = skein.spaces().map((space) => ({
         ...stateOf(space),
         edits: space.documents().map((name): [string, number] => [name, space.editCount(name)])
       }))
-      return { id, name, peers, introduction, spaces }
+      return { id, name, peers, introduction, copied, spaces }
     } catch (error) {
       if (error instanceof SkeinError && error.code === 'CLOSED') return null
       throw error

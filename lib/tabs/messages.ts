@@ -7,6 +7,7 @@ import type { Role } from '../trust/control.ts'
 import type { DeviceId } from '../trust/members.ts'
 import type { IncomingEdit } from '../views/applier.ts'
 import type { DocumentHost } from '../document-host.ts'
+import type { Skein } from '../skein.ts'
 import type { Space } from '../space.ts'
 import type { Member } from '../space-members.ts'
 
@@ -15,6 +16,7 @@ export interface DeviceState {
   readonly name: string
   readonly peers: DeviceId[]
   readonly introduction: string
+  readonly copied: Skein['copied']
   readonly spaces: SpaceState[]
 }
 

@@ -80,6 +80,10 @@ export class TabSkein extends Emitter<SkeinEvents> {
     return this.#known.introduction
   }
 
+  get copied(): Skein['copied'] {
+    return this.#device?.copied ?? null
+  }
+
   get peers(): DeviceId[] {
     return [...(this.#device?.peers ?? [])]
   }

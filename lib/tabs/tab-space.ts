@@ -336,6 +336,9 @@ const internal: ReadonlySet<string> = new Set([
   'attachable',
   'whenMember',
   'connected',
+  'asks',
+  'copiesChanged',
+  'stepAside',
   'takeIn',
   'opens'
 ])

@@ -61,7 +61,8 @@ async function asking(): Promise<
   const log = logs[1]!
   const clock = new HandClock()
   const answers: number[] = []
-  const tail = new OwnTail({ clock, logs, onAnswered: () => answers.push(log.length) })
+  const isSettledBy = (): boolean => true
+  const tail = new OwnTail({ clock, logs, isSettledBy, onAnswered: () => answers.push(log.length) })
   return {
     clock,
     log,

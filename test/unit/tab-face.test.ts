@@ -15,6 +15,9 @@ const internal = [
   'attachable',
   'whenMember',
   'connected',
+  'asks',
+  'copiesChanged',
+  'stepAside',
   'takeIn',
   'opens'
 ]

@@ -37,6 +37,7 @@ export default defineCommand({
       ),
   run({ home, out, settings }, _, options) {
     const spaces = options.space === undefined ? home.skein.spaces() : [home.space(options.space)]
+    const { copied } = home.skein
     const broken = home.broken.map(({ space, error }) => ({
       id: space,
       code: error.code,
@@ -47,6 +48,7 @@ export default defineCommand({
       home: settings.home,
       isOnline: home.isOnline,
       bootstrap: home.bootstrap,
+      copied,
       spaces: spaces.map(statusOf),
       broken
     }
@@ -61,6 +63,10 @@ export default defineCommand({
         `${style.bold(device.name)} ${style.dim(shortId(device.id))}  ${state}`,
         style.dim(status.home)
       ]
+      if (copied === 'here')
+        head.push(`${style.red('✗')} a copy of a home that is in use elsewhere: read-only`)
+      if (copied === 'elsewhere')
+        head.push(`${style.yellow('!')} a copy of this home is in use elsewhere`)
       const parts = status.spaces.map((space) => shown(space, out))
       const damaged = broken.map(
         ({ id, code, message }) => `${style.red('✗')} ${shortId(id)}  ${message} (${code})`

@@ -55,6 +55,7 @@ export async function keepInStep(
   for (const space of spaces) news.follow(space)
   // Others may join a space meanwhile, and this device others: what was not named is taken in.
   const stop = takesNew ? followNew(context, progresses, news) : () => {}
+  const stopHearing = home.skein.on('copied', ({ where }) => news.copied(where))
   const draw = (): string[] =>
     progresses.flatMap((progress) =>
       progressLines(progress, progress.now(), out.noteStyle, out.columns)
@@ -71,6 +72,7 @@ export async function keepInStep(
     return isComplete ? exitCodes.done : exitCodes.incomplete
   } finally {
     stop()
+    stopHearing()
     news.stop()
   }
 }
