@@ -38,6 +38,24 @@ export function readBytes(decoder: decoding.Decoder, length: number): Uint8Array
   return new Uint8Array(decoding.readUint8Array(decoder, length))
 }
 
+/**
+ * Random ones added to byte strings of one length, so that their number, the next power of two from `least` on, says
+ * little, and their order nothing.
+ */
+export function filledUp(
+  strings: readonly Uint8Array[],
+  least: number,
+  random: () => Uint8Array
+): Uint8Array[] {
+  let count = least
+  while (count < strings.length) count *= 2
+  const more = Array.from({ length: count - strings.length }, random)
+  return [...strings, ...more]
+    .map((bytes) => ({ bytes, hex: toHexString(bytes) }))
+    .sort((a, b) => (a.hex < b.hex ? -1 : 1))
+    .map(({ bytes }) => bytes)
+}
+
 /** One byte string of several, in a row. */
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))

@@ -37,6 +37,8 @@ export class Joining {
   readonly #looking = new Set<(connection: PeerConnection) => void>()
   /** They hear of spaces that are taken up: another join may have been quicker. */
   readonly #hearing = new Set<(space: Space) => void>()
+  /** The public keys of the invites that are asked by. */
+  readonly #keys = new Set<Uint8Array>()
   /** Those joins themselves, by what ends them, with the topics they look in. */
   readonly #topicsByJoin = new Map<AbortController, Uint8Array>()
 
@@ -47,6 +49,11 @@ export class Joining {
   /** The topics that joins under way look in. */
   get topics(): Uint8Array[] {
     return [...this.#topicsByJoin.values()]
+  }
+
+  /** What this device greets others with on that account. */
+  get keys(): readonly Uint8Array[] {
+    return [...this.#keys]
   }
 
   connected(connection: PeerConnection): void {
@@ -99,6 +106,7 @@ export class Joining {
       const channels: { close(): void }[] = []
       const done = (): void => {
         this.#looking.delete(look)
+        this.#keys.delete(invitePublicKey)
         this.#hearing.delete(hear)
         signal.removeEventListener('abort', abort)
         for (const channel of channels) channel.close()
@@ -135,7 +143,9 @@ export class Joining {
       signal.addEventListener('abort', abort, { once: true })
       this.#looking.add(look)
       this.#hearing.add(hear)
+      this.#keys.add(invitePublicKey)
       for (const connection of this.#options.connections) look(connection)
+      for (const { greeting } of this.#options.connections) greeting.greet()
     })
     return paired instanceof Space ? paired : (known ?? this.#options.add(paired))
   }

@@ -4,18 +4,20 @@
  * that only who knows a topic can read, and one connection to each device with a topic in common is announced; others are
  * kept in reserve until then. Messages, before a connection is announced:
  *
- *     topics(tags)  := 0 • byteArray[32]*    tag = keyed hash of handshake and sender under a topic
+ *     topics(tags)  := 0 • byteArray[32]*    tag = keyed hash of handshake and sender under a topic; filled up with
+ *                                            random ones to 64, or the next power of two, in the order of their bytes
  *     go()          := 1                     this one: from the device with the smaller key, and back as its answer
  *     not()         := 2                     the answer of one that has no such topic any more
  */
-import * as encoding from 'lib0/encoding'
-import { equalBytes, toHex } from './bytes.ts'
+import { platform } from '#platform'
+import { equalBytes, filledUp, joinBytes, toHex } from './bytes.ts'
 import { keyedHash } from './crypto.ts'
 import { SkeinError } from './errors.ts'
 import type { Connection, SecureStream } from './transport.ts'
 
 const kinds = { topics: 0, go: 1, not: 2 } as const
 const tagBytes = 32
+const minTags = 64
 const maxTopics = 4_096
 /** A device that changes its topics more often than this on one connection begins it anew. */
 const maxMessages = 10_000
@@ -28,6 +30,8 @@ export interface MeetingPointOptions {
   readonly onConnection: (connection: Connection) => void
   /** Connections without a common topic that are kept; of more, the oldest are ended. Default 64. */
   readonly maxReserved?: number
+  /** Default: the platform's. */
+  readonly randomBytes?: (length: number) => Uint8Array
 }
 
 /** A topic is named by its 64 hex digits. */
@@ -56,6 +60,7 @@ export class MeetingPoint {
       return false
     }
     const guest = new Guest(stream, this.#options.publicKey, {
+      randomBytes: this.#options.randomBytes ?? ((length) => platform.randomBytes(length)),
       mayGo: () => this.#mayGo(guest),
       onConnection: () => this.#announce(guest)
     })
@@ -107,6 +112,7 @@ type Messages = SecureStream & {
 }
 
 interface GuestOptions {
+  readonly randomBytes: (length: number) => Uint8Array
   readonly mayGo: () => boolean
   readonly onConnection: () => void
 }
@@ -123,6 +129,8 @@ class Guest {
   readonly #onData = (message: Uint8Array): void => this.#receive(message)
   #topics: Uint8Array[] = []
   #remoteTags = new Set<string>()
+  /** The tags of no topic: the same each time, or they could be told from the others, which are. */
+  readonly #random: Uint8Array[] = []
   #received = 0
 
   constructor(stream: SecureStream, publicKey: Uint8Array, options: GuestOptions) {
@@ -142,12 +150,12 @@ class Guest {
   tell(topics: Iterable<Uint8Array>): void {
     if (this.state === 'announced' || this.stream.destroyed) return
     this.#topics = [...topics].slice(0, maxTopics)
-    const encoder = encoding.createEncoder()
-    encoding.writeUint8(encoder, kinds.topics)
-    for (const topic of this.#topics) {
-      encoding.writeUint8Array(encoder, this.#tag(topic, this.#publicKey))
-    }
-    this.#messages.write(encoding.toUint8Array(encoder))
+    const tags = this.#topics.map((topic) => this.#tag(topic, this.#publicKey))
+    let used = 0
+    const random = (): Uint8Array => (this.#random[used++] ??= this.#options.randomBytes(tagBytes))
+    this.#messages.write(
+      joinBytes([Uint8Array.of(kinds.topics), ...filledUp(tags, minTags, random)])
+    )
     this.consider()
   }
 

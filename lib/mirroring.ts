@@ -45,6 +45,11 @@ export class Mirroring {
     return this.#secrets.map(topicOf)
   }
 
+  /** What this device greets others with on that account. */
+  get keys(): readonly Uint8Array[] {
+    return this.#secrets
+  }
+
   connected(connection: PeerConnection): void {
     for (const look of this.#looking) look(connection)
   }
@@ -76,6 +81,7 @@ export class Mirroring {
           }
           channels.push(askOn(connection, secret, invite, onAnswer))
         })
+        for (const { greeting } of this.#options.connections) greeting.greet()
       })
     } finally {
       stop()
@@ -96,6 +102,7 @@ export class Mirroring {
     const channel: Channel = new Channel(connection, {
       protocol,
       id: mirrorChannelId(secret, connection.stream.handshakeHash),
+      key: secret,
       maxMessageBytes,
       messages: [
         (bytes) => {
@@ -138,6 +145,7 @@ function askOn(
   const channel: Channel = new Channel(connection, {
     protocol,
     id: mirrorChannelId(secret, connection.stream.handshakeHash),
+    key: secret,
     maxMessageBytes,
     messages: [() => {}, (bytes) => onAnswer(new TextDecoder().decode(bytes))],
     onOpen: () => channel.send(0, new TextEncoder().encode(invite)),

@@ -42,6 +42,12 @@ const maxNameChars = 200
 /** A copy that steps aside tells the other one before it ends its connections. */
 const lingerMs = 1_000
 
+interface AddOptions {
+  readonly recoveryKey?: string | null
+  /** It was made here just now. */
+  readonly isFounded?: boolean
+}
+
 export class Skein extends Emitter<SkeinEvents> {
   readonly #options: SkeinOptions
   readonly #platform: Platform
@@ -220,7 +226,7 @@ export class Skein extends Emitter<SkeinEvents> {
     const topicSecret = topicSecretOf(spaceKey)
     const recoveryKey =
       seed === null ? null : formatRecoveryKey({ space: spaceIdOf(genesis), topicSecret, seed })
-    return this.#add({ spaceKey, genesis }, recoveryKey)
+    return this.#add({ spaceKey, genesis }, { recoveryKey, isFounded: true })
   }
 
   /**
@@ -372,7 +378,13 @@ export class Skein extends Emitter<SkeinEvents> {
         const onError = (device: DeviceId, error: SkeinError): void =>
           this.emit('peer-error', { device, error })
         const { clock } = this.#platform
-        const options = { clock, standing: this.#standing, onError }
+        const options = {
+          clock,
+          standing: this.#standing,
+          onError,
+          randomBytes: (length: number) => this.#platform.randomBytes(length),
+          keys: () => this.#greetingKeys()
+        }
         this.#connections.add(new PeerConnection(stream, transport.name, options))
       })
       await transport.open(this.#device.keys)
@@ -414,24 +426,31 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /** Takes a space up that was not here: its keys first, so that whatever happens next finds it again. */
-  #add(secrets: SpaceSecrets, recoveryKey: string | null = null): Promise<Space> {
+  #add(secrets: SpaceSecrets, options: AddOptions = {}): Promise<Space> {
     const id = toHex(spaceIdOf(secrets.genesis))
     let adding = this.#adding.get(id)
     if (adding === undefined) {
-      adding = this.#takeUp(secrets, recoveryKey).finally(() => this.#adding.delete(id))
+      adding = this.#takeUp(secrets, options).finally(() => this.#adding.delete(id))
       this.#adding.set(id, adding)
     }
     return adding
   }
 
-  async #takeUp(secrets: SpaceSecrets, recoveryKey: string | null): Promise<Space> {
+  async #takeUp(
+    secrets: SpaceSecrets,
+    { recoveryKey = null, isFounded = false }: AddOptions
+  ): Promise<Space> {
     const id = spaceIdOf(secrets.genesis)
     await this.#device.changeSpaces((spaces) => [
       ...spaces.filter(({ genesis }) => !equalBytes(spaceIdOf(genesis), id)),
       secrets
     ])
     const space = await this.#openSpace(secrets, recoveryKey)
-    for (const connection of this.#connections) space.connected(connection)
+    for (const connection of this.#connections) {
+      space.connected(connection)
+      // Nobody else can have one that was made here: then a stranger who is connected is not told that it was.
+      if (!isFounded) connection.greeting.greet()
+    }
     void this.#topics.join(space.topicSecret)
     this.#joining.takenUp(space)
     return space
@@ -522,5 +541,12 @@ export class Skein extends Emitter<SkeinEvents> {
     for (const space of this.#spacesById.values()) space.connected(connection)
     this.#joining.connected(connection)
     this.#mirroring.connected(connection)
+    // Now that its channels are there.
+    connection.greeting.greet()
+  }
+
+  #greetingKeys(): Uint8Array[] {
+    const ofSpaces = this.#device.spaces.map(({ spaceKey }) => spaceKey)
+    return [...this.#joining.keys, ...this.#mirroring.keys, ...ofSpaces]
   }
 }

@@ -1,6 +1,7 @@
 /**
- * A protomux channel that either side may open first, and open again after the other closed it: a space may be joined,
- * or an invite made, long after two devices connected. Messages are byte strings of a bounded size.
+ * A protomux channel that is opened once the other side has shown that it knows the key by which it is found, or has opened
+ * it; and again after the other closed it: a space may be joined, or an invite made, long after two devices connected.
+ * Messages are byte strings of a bounded size.
  */
 import Protomux from 'protomux'
 import type { Channel as MuxChannel, Message } from 'protomux'
@@ -10,6 +11,8 @@ import type { PeerConnection } from './connection.ts'
 export interface ChannelOptions {
   readonly protocol: string
   readonly id: Uint8Array
+  /** Who has not greeted with it does not see that this side has the channel. */
+  readonly key: Uint8Array
   /** One handler a message type, in order. What one throws ends the connection. */
   readonly messages: readonly ((bytes: Uint8Array) => void)[]
   readonly maxMessageBytes: number
@@ -25,13 +28,14 @@ export class Channel {
   #messages: Message<Uint8Array>[] = []
   #isOpen = false
   #isClosed = false
+  readonly #stopWaiting: () => void
 
   constructor(connection: PeerConnection, options: ChannelOptions) {
     this.#connection = connection
     this.#mux = connection.mux
     this.#options = options
     this.#mux.pair({ protocol: options.protocol, id: options.id }, () => this.#create())
-    this.#create()
+    this.#stopWaiting = connection.greeting.whenKnown(options.key, () => this.#create())
   }
 
   get isOpen(): boolean {
@@ -48,6 +52,7 @@ export class Channel {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#stopWaiting()
     this.#mux.unpair({ protocol: this.#options.protocol, id: this.#options.id })
     this.#channel?.close()
   }

@@ -5,13 +5,14 @@ import { SkeinError } from '../errors.ts'
 import type { SecureStream } from '../transport.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceId } from '../trust/members.ts'
+import { Greeting, type GreetingOptions } from './greeting.ts'
 import { Meter, type Standing } from './standing.ts'
 
 // Someone who disappears without a word is noticed within 30 s: no stream stays silent for longer than 5 s.
 const keepAliveMs = 5_000
 const silenceMs = 20_000
 
-export interface PeerConnectionOptions {
+export interface PeerConnectionOptions extends GreetingOptions {
   readonly clock: Clock
   readonly standing: Standing
   readonly onError: (device: DeviceId, error: SkeinError) => void
@@ -22,6 +23,8 @@ export class PeerConnection {
   readonly transport: string
   readonly stream: SecureStream
   readonly mux: Protomux
+  /** What both sides have shown that they know. */
+  readonly greeting: Greeting
   /** Channels of spaces, or for pairing, that both sides have opened. */
   openChannels = 0
   readonly #options: PeerConnectionOptions
@@ -38,6 +41,7 @@ export class PeerConnection {
     // A muxer made first keeps hypercore from setting these itself.
     stream.setKeepAlive(keepAliveMs)
     stream.setTimeout(silenceMs)
+    this.greeting = new Greeting(this, options)
   }
 
   get isClosed(): boolean {

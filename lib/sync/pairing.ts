@@ -1,6 +1,7 @@
 /**
  * The pairing channel: one request, one answer, on a connection to a device that is not a member yet. Its id is a keyed
- * hash of the handshake under the invite's public key, so only holders of the invite and members can find it.
+ * hash of the handshake under the invite's public key, so only holders of the invite and members can find it; and who
+ * comes by the invite has to greet with that key first.
  */
 import { pairingChannelId } from '../trust/invite.ts'
 import { Channel } from './channel.ts'
@@ -19,6 +20,7 @@ export function offerPairing(
   const channel = new Channel(connection, {
     protocol,
     id: pairingChannelId(invitePublicKey, connection.stream.handshakeHash),
+    key: invitePublicKey,
     maxMessageBytes,
     messages: [
       (request) => {
@@ -37,7 +39,7 @@ export function offerPairing(
   return channel
 }
 
-/** Asks by an invite, each time a member's side of the channel opens. */
+/** Asks by an invite, each time a member's side of the channel opens. It has yet to be greeted. */
 export function askPairing(
   connection: PeerConnection,
   invitePublicKey: Uint8Array,
@@ -47,6 +49,7 @@ export function askPairing(
   const channel = new Channel(connection, {
     protocol,
     id: pairingChannelId(invitePublicKey, connection.stream.handshakeHash),
+    key: invitePublicKey,
     maxMessageBytes,
     messages: [() => {}, onAnswer],
     onOpen: () => channel.send(0, request),

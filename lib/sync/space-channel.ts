@@ -99,6 +99,7 @@ export class SpaceChannel {
     this.#channel = new Channel(connection, {
       protocol,
       id: spaceChannelId(host.spaceKey, connection.stream.handshakeHash),
+      key: host.spaceKey,
       maxMessageBytes,
       messages: [
         (bytes) => this.#onHolds(bytes),

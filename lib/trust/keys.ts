@@ -155,6 +155,16 @@ export function spaceChannelId(spaceKey: Uint8Array, handshakeHash: Uint8Array):
   return keyedHash(spaceKey, 'skein/channel', handshakeHash)
 }
 
+/** Shows who knows a key, and nobody else, that the sender does: 16 bytes, other ones with each salt. */
+export function greetingTag(
+  key: Uint8Array,
+  handshakeHash: Uint8Array,
+  sender: Uint8Array,
+  salt: Uint8Array
+): Uint8Array {
+  return keyedHash(key, 'skein/greeting', handshakeHash, sender, salt).subarray(0, 16)
+}
+
 /** Names a document within its space: 8 bytes, in hex. */
 export function documentIdOf(space: Uint8Array, name: string): string {
   return toHex(hash('skein/document', space, new TextEncoder().encode(name)).subarray(0, 8))

@@ -11,8 +11,9 @@ import { boxKeysFrom, hash, signKeysFrom } from '../../lib/crypto.ts'
 import { SkeinError, type DeviceKeys, type Platform, type SecureStream } from '../../lib/index.ts'
 import { logKeyOf } from '../../lib/log/log.ts'
 import { decodeSecrets } from '../../lib/secrets.ts'
-import type { PeerConnection } from '../../lib/sync/connection.ts'
+import { PeerConnection } from '../../lib/sync/connection.ts'
 import { askPairing } from '../../lib/sync/pairing.ts'
+import { Standing } from '../../lib/sync/standing.ts'
 import type { DeviceRecord } from '../../lib/trust/control.ts'
 import {
   decodePairingAnswer,
@@ -411,6 +412,8 @@ test('who was let in and went away before its keys had come goes on where it was
 class Stranger implements AsyncDisposable {
   readonly #transport
   readonly keys: DeviceKeys
+  readonly #invites: Uint8Array[] = []
+  #connection!: PeerConnection
   stream!: SecureStream
 
   constructor(network: MemoryNetwork, keys: DeviceKeys) {
@@ -431,21 +434,25 @@ class Stranger implements AsyncDisposable {
     await this.#transport.open(this.keys)
     await this.#transport.join(topic)
     this.stream = (await connected).stream
-    this.stream.on('error', () => {})
-    Protomux.from(this.stream)
+    const { clock } = nodePlatform
+    this.#connection = new PeerConnection(this.stream, 'memory', {
+      clock,
+      standing: new Standing(clock),
+      onError: (_, error) => assert.unreachable(error.message),
+      randomBytes: (length) => nodePlatform.randomBytes(length),
+      keys: () => this.#invites
+    })
     return this
   }
 
   /** Asks to be let in; the answers come in order, so an answer also tells that what was sent before was looked at. */
   ask(by: Invite, request: Uint8Array): Promise<PairingAnswer> {
-    const connection = {
-      mux: Protomux.from(this.stream),
-      stream: this.stream,
-      meter: () => true
-    } as unknown as PeerConnection
+    const { publicKey } = inviteKeysOf(by)
+    this.#invites.push(publicKey)
     return new Promise((resolve) => {
-      const { publicKey } = inviteKeysOf(by)
-      askPairing(connection, publicKey, request, (bytes) => resolve(decodePairingAnswer(bytes)))
+      const onAnswer = (bytes: Uint8Array): void => resolve(decodePairingAnswer(bytes))
+      askPairing(this.#connection, publicKey, request, onAnswer)
+      this.#connection.greeting.greet()
     })
   }
 
