@@ -38,7 +38,7 @@ export class Connections {
 
   /** One connection a device: of two, both ends keep the same. */
   add(connection: PeerConnection): void {
-    const { device, stream } = connection
+    const { device } = connection
     if (!this.#options.isWelcome(device)) {
       connection.close()
       return
@@ -53,7 +53,7 @@ export class Connections {
     }
     this.#byDevice.set(device, connection)
     this.#sinceMs.set(connection, this.#options.clock.now())
-    stream.on('close', () => {
+    connection.onClose(() => {
       if (this.#byDevice.get(device) === connection) this.#byDevice.delete(device)
       this.#options.onDisconnected(connection)
     })
@@ -61,7 +61,7 @@ export class Connections {
     const cancel = this.#options.clock.after(idleConnectionMs, () => {
       if (connection.openChannels === 0) connection.close()
     })
-    stream.on('close', cancel)
+    connection.onClose(cancel)
   }
 
   #isKept(before: PeerConnection, connection: PeerConnection): boolean {

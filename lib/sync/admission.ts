@@ -160,7 +160,7 @@ export class Admission {
     let offers = this.#offersByConnection.get(connection)
     if (offers === undefined) {
       this.#offersByConnection.set(connection, (offers = new Map()))
-      connection.stream.on('close', () => this.#offersByConnection.delete(connection))
+      connection.onClose(() => this.#offersByConnection.delete(connection))
     }
     const now = platform.clock.now()
     // Open ones first, then those that are over: who comes by one is told so.

@@ -29,6 +29,7 @@ export class PeerConnection {
   openChannels = 0
   readonly #options: PeerConnectionOptions
   readonly #meter: Meter
+  readonly #onClose: (() => void)[] = []
 
   constructor(stream: SecureStream, transport: string, options: PeerConnectionOptions) {
     this.stream = stream
@@ -37,6 +38,9 @@ export class PeerConnection {
     this.#options = options
     this.#meter = new Meter(options.clock)
     stream.on('error', () => {}) // A lost connection is told by 'close', and dialled again by its transport.
+    stream.on('close', () => {
+      for (const listener of this.#onClose) listener()
+    })
     this.mux = Protomux.from(stream)
     // A muxer made first keeps hypercore from setting these itself.
     stream.setKeepAlive(keepAliveMs)
@@ -46,6 +50,11 @@ export class PeerConnection {
 
   get isClosed(): boolean {
     return this.stream.destroyed
+  }
+
+  /** Calls back when it has ended: each space wants to know, and Node warns of a stream with more than ten listeners. */
+  onClose(listener: () => void): void {
+    this.#onClose.push(listener)
   }
 
   /** Ends the connection because the peer broke the protocol. */

@@ -244,7 +244,7 @@ export class SpaceSync {
       }
     })
     this.#channelsByConnection.set(connection, channel)
-    connection.stream.on('close', () => {
+    connection.onClose(() => {
       this.#channelsByConnection.delete(connection)
       this.#left(channel)
     })

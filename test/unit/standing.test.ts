@@ -176,6 +176,23 @@ test('a large first sync, and many documents opened at once, are no flood', asyn
   assert.equal(space.peers, [bob.id])
 })
 
+test('over sockets: a device with many spaces draws no warning of Node’s', async () => {
+  using place = scratch('standing')
+  await using port = await portOf()
+  const open = (name: string, transport: Transport): Skein =>
+    new Skein({ storage: `${place.path}/${name}`, name, transports: [transport] })
+  await using alice = open('alice', websocket({ port }))
+  await using bob = open('bob', websocket({ urls: [port.url] }))
+  const warnings: string[] = []
+  const warn = (warning: Error): number => warnings.push(`${warning.name}: ${warning.message}`)
+  process.on('warning', warn)
+  for (let i = 0; i < 12; i++) await alice.createSpace({ name: `Notes ${i}` })
+  const space = alice.spaces()[0]!
+  await synced(space, await bob.join(await space.invite(), { timeoutMs: waitMs }), 'all is there')
+  process.off('warning', warn)
+  assert.equal(warnings, [])
+})
+
 function errorsOf(device: Device, of: string): ErrorCode[] {
   const codes: ErrorCode[] = []
   device.skein.on('peer-error', ({ device: peer, error }) => peer === of && codes.push(error.code))
