@@ -451,8 +451,9 @@ export class Document extends Emitter<DocumentEvents> {
     if (changes === null || failure !== null || this.#host.mayWrite() !== 'not-now') return false
     const updates: Uint8Array[] = []
     for (let update = changes.take(); update !== null; update = changes.take()) updates.push(update)
-    if (updates.length > 0) await this.#host.keep(updates)
-    return updates.length > 0
+    const isKept = updates.length > 0 || this.#own.isWriting
+    if (isKept) await this.#host.keep(updates)
+    return isKept
   }
 
   #applyInboxSoon(): void {

@@ -6,7 +6,9 @@
  * entries that leave is made anew; the log is another, in one write; what was kept is written, and let go of.
  */
 import * as Y from 'yjs'
+import { toHex } from './bytes.ts'
 import type { Documents } from './documents.ts'
+import { SkeinError } from './errors.ts'
 import type { Branch } from './log/branch.ts'
 import {
   EntryAssembler,
@@ -17,7 +19,7 @@ import {
   type LogId
 } from './log/entry.ts'
 import type { Counts } from './log/feed.ts'
-import type { Log } from './log/log.ts'
+import type { Log, LogName } from './log/log.ts'
 import { recordKinds } from './log/outbox-records.ts'
 import { entriesOf } from './log/read-back.ts'
 import type { LogStore } from './log/store.ts'
@@ -76,6 +78,8 @@ export class ForkRepair {
       await logs.feed.rebranch(log, branch.common, {
         keep: async (stays) => {
           for (const one of Object.values(own)) await this.#keepOwn(one, stays.get(one.id))
+          for (const { log: one, length } of await this.#formerLogs())
+            await this.#keepOwn(one, stays.get(one.id), length)
         },
         leave: leaveOut,
         change: () => (core === undefined ? take() : ownLog.takeBranch(core, branch.common, take))
@@ -111,13 +115,34 @@ export class ForkRepair {
     await store.sync()
   }
 
-  /** Keeps updates of a document of this device that cannot be written now. */
+  /**
+   * Keeps updates of a document of this device that cannot be written now; where it has stepped aside, behind those that
+   * wait to be written and will not be.
+   */
   async keepEdits(document: string, updates: readonly Uint8Array[]): Promise<void> {
-    const { rescue, store } = this.#options
-    await rescue.add(await this.#withDocuments(new Map([[document, updates]])))
+    const { rescue, store, logs } = this.#options
+    const isOfIt = (body: Uint8Array): boolean => this.#editOf(body).document === document
+    const waiting = logs.ownLog.isAside ? await logs.ownLog.takeWaiting(kinds.edit, isOfIt) : []
+    const all = [...waiting.map((body) => this.#editOf(body).update), ...updates]
+    if (all.length === 0) return
+    await rescue.add(await this.#withDocuments(new Map([[document, all]])))
     await store.sync()
     this.#isWanted = true
     this.look()
+  }
+
+  /**
+   * Keeps content that waits to be written and will not be, as this device has stepped aside: another one, which it may
+   * become, writes it. Fails with the store's errors.
+   */
+  async keepWaiting(): Promise<void> {
+    const { rescue, store, logs } = this.#options
+    await this.#openBlocks()
+    for (const kind of [kinds.edit, kinds.import, kinds.event]) {
+      const bodies = await logs.ownLog.takeWaiting(kind)
+      await rescue.add(await this.#rescued(bodies.map((body) => ({ kind, body }))))
+    }
+    await store.sync()
   }
 
   /** Writes again what is kept for that, if that can be done now. */
@@ -158,13 +183,29 @@ export class ForkRepair {
     this.look()
   }
 
+  /** Content logs of devices that this storage was a copy of, as far as they may have been written here. */
+  async #formerLogs(): Promise<{ log: Log; length: number }[]> {
+    const { rescue, logs } = this.#options
+    const lengths = await rescue.former()
+    return logs.feed.logs.flatMap((log) => {
+      const length = lengths.get(toHex(log.name.device))
+      const isFormer = log.name.core !== 'control' && log !== logs.own.content
+      return length !== undefined && isFormer ? [{ log, length }] : []
+    })
+  }
+
+  #editOf(body: Uint8Array): ReturnType<typeof decodeEdit> {
+    return decodeEdit(body, this.#options.logs.own.content.name.space)
+  }
+
   /** Keeps what this device wrote that does not stay. */
-  async #keepOwn(log: Log, from = Infinity): Promise<void> {
+  async #keepOwn(log: Log, from = Infinity, length = Infinity): Promise<void> {
     const { rescue, store, logs } = this.#options
-    if (from >= log.contiguousLength) return
+    const to = Math.min(length, log.contiguousLength)
+    if (from >= to) return
     const keyOf = logs.feed.keyOf.bind(logs.feed)
     const entries: Entry[] = []
-    for await (const { entry } of entriesOf(log, from, log.contiguousLength, keyOf))
+    for await (const { entry } of entriesOf(log, from, to, keyOf))
       if (!forkedAway.has(entry.kind)) entries.push(entry)
     await rescue.add(await this.#rescued(entries))
     await store.sync()
@@ -172,12 +213,11 @@ export class ForkRepair {
 
   /** Entries of this device as they are kept: edits together with their document as it is with them. */
   async #rescued(entries: readonly Pick<Entry, 'kind' | 'body'>[]): Promise<Rescued[]> {
-    const { logs } = this.#options
     const rescued: Rescued[] = []
     const updatesById = new Map<string, Uint8Array[]>()
     for (const { kind, body } of entries) {
       if (kind === kinds.edit) {
-        const { document, update } = decodeEdit(body, logs.own.content.name.space)
+        const { document, update } = this.#editOf(body)
         updatesById.set(document, [...(updatesById.get(document) ?? []), update])
       } else rescued.push({ what: 'entry', kind, body })
     }
@@ -222,6 +262,7 @@ export class ForkRepair {
   async #openBlocks(): Promise<void> {
     const { rescue, logs } = this.#options
     const { content } = logs.own
+    const former = (await this.#formerLogs()).map(({ log }) => log.name)
     const assembler = new EntryAssembler()
     const entries: Entry[] = []
     const numbers: number[] = []
@@ -229,8 +270,8 @@ export class ForkRepair {
       if (rescued.what !== 'block') continue
       const key = logs.feed.keyOf(content, keyIdOfBlock(rescued.block))
       if (key === null) return
-      const place = { ...content.name, seq: rescued.place }
-      const entry = assembler.add(openBlock(rescued.block, place, key))
+      const names = [content.name, ...former]
+      const entry = assembler.add(openUnderOneOf(names, rescued, key))
       numbers.push(number)
       if (entry !== null) entries.push(entry)
     }
@@ -238,6 +279,23 @@ export class ForkRepair {
     await rescue.add(await this.#rescued(entries))
     for (const number of numbers) await rescue.remove(number)
   }
+}
+
+/** Opens a block of one of several logs: which one, only the seal tells. Fails with `BAD_SEAL`. */
+function openUnderOneOf(
+  names: readonly LogName[],
+  { place, block }: { readonly place: number; readonly block: Uint8Array },
+  key: Uint8Array
+): ReturnType<typeof openBlock> {
+  for (const [i, name] of names.entries()) {
+    try {
+      return openBlock(block, { ...name, seq: place }, key)
+    } catch (error) {
+      const isLast = i === names.length - 1
+      if (isLast || !(error instanceof SkeinError) || error.code !== 'BAD_SEAL') throw error
+    }
+  }
+  throw new TypeError('A block is of some log')
 }
 
 /** Is everything here that this device's next entry has to name of the logs that forked? */

@@ -93,7 +93,16 @@ declare module 'hypercore' {
     createTreeBatch(): TreeBatch
   }
   export interface Core {
-    readonly header: { readonly manifest: Manifest | null }
+    readonly header: {
+      readonly manifest: Manifest | null
+      keyPair: import('hypercore-storage').StoredAuth['keyPair']
+    }
+    readonly storage: {
+      write(): {
+        setAuth(auth: import('hypercore-storage').StoredAuth): void
+        flush(): Promise<boolean>
+      }
+    }
     readonly replicator: Replicator
     readonly state: CoreState
     readonly bitfield: { get(index: number): boolean }

@@ -5,6 +5,9 @@
  * On first opening: the store is made, the secrets are written durably, and then the store is marked with the device's
  * public key, durably, before there is any space. So a store without a mark holds nothing yet, whatever step was the
  * last, and a marked one without secrets has lost them.
+ *
+ * A copy that becomes a device of its own gets other secrets, in one write; what else says whose it is follows, and where
+ * that was cut short it is done at the next opening: see `finishRenewal`.
  */
 import { equalBytes, toHex } from './bytes.ts'
 import { signKeysFrom } from './crypto.ts'
@@ -44,15 +47,46 @@ export async function identify(
   const { publicKey } = signKeysFrom(secrets.signSeed)
   if (owner !== null) {
     if (equalBytes(new Uint8Array(owner), publicKey)) return secrets
+    const former = secrets.formerly?.device
+    if (former !== undefined && equalBytes(new Uint8Array(owner), former)) {
+      await finishRenewal(storage, store, secrets, former)
+      return secrets
+    }
     throw damagedError('The keys are those of another device than the store', location)
   }
   if (known === null) await file.writeSecrets(encodeSecrets(secrets))
   else await assertRecoverable(known, storage, location)
+  await markOwner(store, publicKey)
+  return secrets
+}
+
+/**
+ * What the device that was left behind has in the storage, and this one is not to have: what waited to reach its logs (it
+ * is there, or kept elsewhere) and its signing key beside them. Then the store is this device's. No space is open.
+ */
+export async function finishRenewal(
+  storage: Storage,
+  store: LogStore,
+  { signSeed, spaces }: Secrets,
+  former: Uint8Array
+): Promise<void> {
+  for (const { genesis } of spaces) {
+    const space = spaceIdOf(genesis)
+    for (const core of ['control', 'content/0'] as const) {
+      const log = await store.open({ space, device: former, core }, null)
+      await log.forgetKeys()
+      await store.closeLog(log)
+    }
+    await storage.removeOutbox(toHex(space))
+  }
+  await markOwner(store, signKeysFrom(signSeed).publicKey)
+}
+
+async function markOwner(store: LogStore, publicKey: Uint8Array): Promise<void> {
   const batch = store.database.write({ autoDestroy: true })
   batch.tryPut(ownerKey, publicKey)
   await batch.flush()
   await store.sync()
-  return secrets
 }
 
 /**

@@ -1,9 +1,10 @@
 /** Who this device is: its keys, its name, and the keys of its spaces, as they are kept on disk. */
 import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
-import { encodeSecrets, type Secrets, type SpaceSecrets } from './secrets.ts'
+import { encodeSecrets, type Formerly, type Secrets, type SpaceSecrets } from './secrets.ts'
 import type { SecretsFile } from './secrets-file.ts'
 import type { DeviceKeys } from './transport.ts'
 import type { DeviceRecord } from './trust/control.ts'
+import { proofOfRenewal } from './trust/copy.ts'
 import { mirrorSecretOf } from './trust/mirror-address.ts'
 
 export class OwnDevice {
@@ -33,6 +34,35 @@ export class OwnDevice {
 
   get spaces(): readonly SpaceSecrets[] {
     return this.#secrets.spaces
+  }
+
+  /** The device whose storage this one's was a copy of, or null. */
+  get formerly(): Formerly | null {
+    return this.#secrets.formerly ?? null
+  }
+
+  /**
+   * Puts new keys in the place of this device's, durably: from here on whoever opens the storage is another device. `copy`
+   * names the copy that it is; `keysOf` gives the keys of content of a space.
+   */
+  async renew(
+    name: string | undefined,
+    copy: Uint8Array,
+    keysOf: (space: SpaceSecrets) => readonly Uint8Array[]
+  ): Promise<Secrets> {
+    await this.#writing
+    const signSeed = this.#randomBytes(32)
+    const { publicKey } = signKeysFrom(signSeed)
+    const secrets: Secrets = {
+      signSeed,
+      boxSeed: this.#randomBytes(32),
+      name: name ?? this.#secrets.name,
+      person: this.#secrets.person,
+      spaces: this.#secrets.spaces.map((space) => ({ ...space, epochKeys: keysOf(space) })),
+      formerly: { device: this.keys.publicKey, proof: proofOfRenewal(publicKey, this.keys), copy }
+    }
+    await this.#file.writeSecrets(encodeSecrets(secrets))
+    return secrets
   }
 
   /** Changes the list of spaces on disk, one change at a time. */

@@ -8,15 +8,23 @@
  *                    • varUint(n) • (varUint(client) • varUint(clock) • varUint(length))*n • Yjs state update V2
  *                | 1 • varUint(kind) • body                          // an entry as it was
  *                | 2 • varUint(place) • block                        // of the content log, as it was sealed
+ *
+ * And, where this storage was a copy of another device's, which it is not any more, how far that one's content log went
+ * here then:
+ *
+ *     key       := 'b' • space(32) • device(32)
+ *     value     := varUint(length)
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import { decodeAll } from './bytes.ts'
+import { decodeAll, fromHex, toHex } from './bytes.ts'
 import type { KeyValueStore } from './log/database.ts'
+import type { DeviceId } from './trust/members.ts'
 import { numberAt, uint32 } from './views/view-records.ts'
 import type { Lost } from './views/write-again.ts'
 
 const table = 0x77
+const formerTable = 0x62
 
 export type Rescued =
   | {
@@ -59,6 +67,35 @@ export class RescueStore {
     const batch = this.#database().write({ autoDestroy: true })
     batch.tryDeleteRange(this.#key(number), this.#key(number + 1))
     await batch.flush()
+  }
+
+  /** This storage is to be another device's. */
+  async noteFormer(device: DeviceId, length: number): Promise<void> {
+    const encoder = encoding.createEncoder()
+    encoding.writeVarUint(encoder, length)
+    const batch = this.#database().write({ autoDestroy: true })
+    batch.tryPut(this.#formerKey(fromHex(device)), encoding.toUint8Array(encoder))
+    await batch.flush()
+  }
+
+  /** By device that this storage was of, how long its content log was then. Fails with `BAD_ENCODING`. */
+  async former(): Promise<Map<DeviceId, number>> {
+    const former = new Map<DeviceId, number>()
+    const bounds = [0x00, 0xff].map((byte) => this.#formerKey(new Uint8Array(32).fill(byte)))
+    const range = { gte: bounds[0]!, lte: bounds[1]! }
+    for await (const { key, value } of this.#database().iterator(range)) {
+      const length = decodeAll(new Uint8Array(value), 'length of a log', decoding.readVarUint)
+      former.set(toHex(key.subarray(33)), length)
+    }
+    return former
+  }
+
+  #formerKey(device: Uint8Array): Uint8Array {
+    const key = new Uint8Array(65)
+    key[0] = formerTable
+    key.set(this.#space, 1)
+    key.set(device, 33)
+    return key
   }
 
   #key(number: number): Uint8Array {

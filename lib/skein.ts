@@ -9,7 +9,7 @@ import type { Imported, ImportOptions } from './bundle/import.ts'
 import { Connections } from './connections.ts'
 import { SkeinError, throwIfAborted, type ErrorCode } from './errors.ts'
 import { Emitter } from './events.ts'
-import { identify } from './identity.ts'
+import { finishRenewal, identify } from './identity.ts'
 import type { VerifyOptions } from './inspect/problem.ts'
 import { verifyImage, type Verification } from './inspect/verify.ts'
 import { Joining } from './joining.ts'
@@ -48,6 +48,11 @@ interface AddOptions {
   readonly isFounded?: boolean
 }
 
+interface Renewal {
+  readonly copy: Uint8Array
+  readonly name: string | undefined
+}
+
 export class Skein extends Emitter<SkeinEvents> {
   readonly #options: SkeinOptions
   readonly #platform: Platform
@@ -69,6 +74,8 @@ export class Skein extends Emitter<SkeinEvents> {
   /** This storage is the copy, and its device goes on elsewhere: nobody is connected any more. */
   #isOffline = false
   #cancelLinger: (() => void) | null = null
+  /** It is closed to be another device. */
+  #renewal: Renewal | null = null
   #reopening: Promise<void> | null = null
 
   constructor(options: SkeinOptions) {
@@ -335,6 +342,45 @@ export class Skein extends Emitter<SkeinEvents> {
     }
   }
 
+  /**
+   * Makes a device of its own of one whose storage is a copy of another's (`copied` is `'here'`, or no member has answered
+   * yet): new keys, durably, under which nobody knows it. Then it is closed. Opened again it shows what it showed, read-only,
+   * and keeps what is typed; once it is let in again, by `join` with an invite, it writes under its own name what was typed
+   * and could not be written. `name`: what others are to see it called; default: as before. Fails with `NOT_ALLOWED` where
+   * the storage is no such copy, with `STORAGE_DAMAGED` where a space could not be opened, and with the storage's errors:
+   * then it is what it was.
+   */
+  async becomeOwnDevice({ name }: { name?: string } = {}): Promise<void> {
+    if (name !== undefined && (name === '' || name.length > maxNameChars))
+      throw new TypeError(`A name has 1 to ${maxNameChars} characters`)
+    await this.ready()
+    const copy = this.#copyIds.at(-1)
+    const isCopy = this.#copied === 'here' || this.spaces().some((space) => space.asks)
+    if (!isCopy || copy === undefined) {
+      const message =
+        'This device’s storage is no copy that waits for an answer or has stepped aside'
+      throw new SkeinError('NOT_ALLOWED', message)
+    }
+    if (this.spaces().length < this.#device.spaces.length) {
+      const message = 'A space of this storage could not be opened: what is in it would be lost'
+      throw new SkeinError('STORAGE_DAMAGED', message)
+    }
+    // From here on it may be answered no more.
+    this.#stepAside()
+    for (const space of this.spaces()) await space.noteFormer()
+    this.#renewal = { copy, name }
+    await this.close()
+  }
+
+  /** All spaces are closed, and what they had is in the store. */
+  async #renew({ copy, name }: Renewal, keysBySpace: Map<string, Uint8Array[]>): Promise<void> {
+    await this.#store.sync()
+    const keysOf = ({ genesis }: SpaceSecrets): readonly Uint8Array[] =>
+      keysBySpace.get(toHex(spaceIdOf(genesis))) ?? []
+    const secrets = await this.#device.renew(name, copy, keysOf)
+    await finishRenewal(this.#storage!, this.#store, secrets, this.#device.keys.publicKey)
+  }
+
   #assertReady(): void {
     if (this.#isReady) return
     throw new SkeinError('CLOSED', 'The device is not open yet: await its ready() first')
@@ -355,7 +401,7 @@ export class Skein extends Emitter<SkeinEvents> {
       clock: this.#platform.clock,
       keys: this.#device.keys,
       run: randomBytes(runBytes),
-      copyIds: this.#storage.copyIds ?? [],
+      copyIds: this.#copyIds,
       asks: () => this.spaces().some((space) => space.asks),
       onAside: () => this.#stepAside(),
       onMet: () => this.#metCopy(),
@@ -403,6 +449,7 @@ export class Skein extends Emitter<SkeinEvents> {
       }
     }
     this.#joining.abort(new SkeinError('CLOSED', 'This was closed before a member had answered'))
+    const keysBySpace = new Map(this.spaces().map((space) => [space.id, space.epochKeys]))
     for (const space of this.#spacesById.values()) await attempt(() => space.close())
     // Undefined where opening failed half-way.
     ;(this.#copies as Copies | undefined)?.stop()
@@ -412,6 +459,10 @@ export class Skein extends Emitter<SkeinEvents> {
     await attempt(() => (this.#device as OwnDevice | undefined)?.written())
     // One under way would open what is closed here. Whoever asked for it is told of its failure.
     await this.#reopening?.catch(() => {})
+    const renewal = this.#renewal
+    // Where something could not be kept, it stays the device that it was.
+    if (renewal !== null && failures.length === 0)
+      await attempt(() => this.#renew(renewal, keysBySpace))
     // Undefined where opening failed half-way.
     await attempt(() => (this.#store as LogStore | undefined)?.close())
     await attempt(() => this.#storage?.close())
@@ -456,8 +507,16 @@ export class Skein extends Emitter<SkeinEvents> {
     return space
   }
 
+  /** Of the storage, since this is its device. */
+  get #copyIds(): readonly Uint8Array[] {
+    const all = this.#storage?.copyIds ?? []
+    const { formerly } = this.#device
+    const since = formerly === null ? -1 : all.findIndex((id) => equalBytes(id, formerly.copy))
+    return all.slice(since + 1)
+  }
+
   async #openSpace(
-    { spaceKey, genesis }: SpaceSecrets,
+    { spaceKey, genesis, epochKeys = [] }: SpaceSecrets,
     recoveryKey: string | null = null
   ): Promise<Space> {
     const context: SpaceContext = {
@@ -466,8 +525,10 @@ export class Skein extends Emitter<SkeinEvents> {
       store: this.#store,
       device: this.#device.keys,
       box: this.#device.box,
-      copyIds: this.#storage!.copyIds ?? [],
+      copyIds: this.#copyIds,
       copies: this.#copies,
+      formerly: this.#device.formerly,
+      epochKeys,
       connections: () => this.#connections,
       introducible: introducible(this.#options.transports ?? []),
       reopenStore: () => this.#reopenStore(),

@@ -22,14 +22,14 @@ export async function* exportOf(
     recipients.push(device)
   }
   await saved()
-  const { device, box, store: logs, platform } = parts.context
+  const { device, box, epochKeys, store: logs, platform } = parts.context
   const { spaceKey, space: id } = parts.control.ring
   const keys = { spaceKey, genesis: parts.genesis }
   const store = StoreImage.ofLive(logs.image())
   try {
     const inside = insideOf({
       store,
-      identity: { ...keys, id, device, box },
+      identity: { ...keys, id, device, box, epochKeys },
       since: since?.logs ?? [],
       withoutBlocks: contentsOnly,
       onProgress: onProgress ?? (() => {}),

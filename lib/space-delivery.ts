@@ -32,6 +32,7 @@ export interface DeliveryParts {
   readonly repair: ForkRepair
   readonly connections: () => Iterable<PeerConnection>
   readonly members: () => Member[]
+  readonly cameIn: () => void
   readonly emit: EmitSpaceEvent
 }
 
@@ -81,6 +82,7 @@ export class Delivery {
       document.mayWriteChanged()
       document.safetyChanged()
     }
+    this.#parts.cameIn()
   }
 
   /** Some may have to be taken back: what was edited so far builds on it, and says so. */

@@ -4,11 +4,13 @@ import { Documents } from './documents.ts'
 import { SkeinError, storageError } from './errors.ts'
 import { ForkRepair, isNameable } from './fork-repair.ts'
 import { Lifecycle } from './lifecycle.ts'
+import type { OwnLog } from './log/own-log.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import { Health } from './log/health.ts'
 import { logIdOf } from './log/log.ts'
 import { RescueStore } from './rescue-store.ts'
 import { Roles } from './roles.ts'
+import type { Formerly } from './secrets.ts'
 import { Delivery } from './space-delivery.ts'
 import type { EmitSpaceEvent } from './space-events.ts'
 import { SpaceLogs, type LogsContext } from './space-logs.ts'
@@ -34,6 +36,10 @@ import { ViewStore } from './views/view-store.ts'
  * @internal
  */
 export interface PartsContext extends LogsContext {
+  /** What this device was before, where its storage was a copy; or null. */
+  readonly formerly: Formerly | null
+  /** Keys of content that it had then. */
+  readonly epochKeys: readonly Uint8Array[]
   readonly connections: () => Iterable<PeerConnection>
   /** The transport that takes introductions, or null. */
   readonly introducible: Introducible | null
@@ -61,6 +67,10 @@ export class SpaceParts {
   readonly lifecycle: Lifecycle
   readonly #delivery: Delivery
   isLeaving = false
+  /** It comes of a copy, and nobody has let it in yet: what is typed waits. */
+  #awaitsLetIn = false
+  #isComingIn = false
+  readonly #rescue: RescueStore
   /** This device holds the key of a cold owner, and is looking for control logs. */
   isRecovering = false
   /** Others that have proven that they hold it. */
@@ -79,6 +89,8 @@ export class SpaceParts {
     this.me = toHex(context.device.publicKey)
     this.#delivery = new Delivery(this)
     const ring = new KeyRing(id, spaceKey)
+    for (const key of context.epochKeys) ring.addEpochKey(key)
+    this.#rescue = new RescueStore(() => context.store.database, id)
     this.control = new ControlState(genesis, ring, context.device.publicKey, context.box)
     this.views = new ViewStore(() => context.store.database, id)
     this.health = new Health({
@@ -189,7 +201,11 @@ export class SpaceParts {
       device: this.me,
       member: (device) => this.control.members.get(device),
       mayWrite: () =>
-        !this.readOnly ? 'yes' : mayWrite(this.role) && !this.isLeaving ? 'not-now' : 'no',
+        !this.readOnly
+          ? 'yes'
+          : (mayWrite(this.role) || this.#awaitsLetIn) && !this.isLeaving
+            ? 'not-now'
+            : 'no',
       views: this.views,
       feed,
       sync: () => this.sync,
@@ -207,7 +223,7 @@ export class SpaceParts {
     })
     this.repair = new ForkRepair({
       clock: context.platform.clock,
-      rescue: new RescueStore(() => context.store.database, id),
+      rescue: this.#rescue,
       store: context.store,
       logs: this.logs,
       documents: this.documents,
@@ -268,6 +284,7 @@ export class SpaceParts {
   get readOnly(): boolean {
     return (
       this.isLeaving ||
+      this.#awaitsLetIn ||
       !mayWrite(this.role) ||
       this.control.epochs.anyKey === null ||
       this.control.unknownCritical !== null ||
@@ -293,6 +310,30 @@ export class SpaceParts {
     })
   }
 
+  /** After a change of members: this device may have been let in. */
+  cameIn(): void {
+    if (!this.#awaitsLetIn || this.#isComingIn || this.role === null) return
+    this.#isComingIn = true
+    // What was typed so far is under no client id of this device.
+    this.documents
+      .recount(() => true, true)
+      .then(() => {
+        this.#awaitsLetIn = false
+        for (const document of this.documents.open) document.mayWriteChanged()
+        this.repair.look()
+        this.emit('members', { members: this.members() })
+      })
+      .catch((error: unknown) => this.#repairFailed(error))
+      .finally(() => {
+        this.#isComingIn = false
+      })
+  }
+
+  /** Notes how far this device wrote: its storage is to be another device's. */
+  async noteFormer(): Promise<void> {
+    await this.#rescue.noteFormer(this.me, this.logs.own.content.contiguousLength)
+  }
+
   /** This storage is a copy of one that is in use elsewhere: nothing is written any more. */
   stepAside(): void {
     this.logs.stepAside().catch((error: unknown) => this.#repairFailed(error))
@@ -303,6 +344,7 @@ export class SpaceParts {
     // What each reads is the others' business only from here on.
     await Promise.all([this.#openViews(), this.replicas.ready(), this.logs.openOwn()])
     await this.logs.open()
+    this.#awaitsLetIn = this.context.formerly !== null && !this.control.members.has(this.me)
   }
 
   /** Views are a cache of the logs: what cannot be read of them is thrown away and made anew. */
@@ -328,6 +370,8 @@ export class SpaceParts {
     await this.forks.ended()
     failures.push(...(await this.documents.close()))
     await this.repair.stop()
+    const isAside = (this.logs.ownLog as OwnLog | undefined)?.isAside === true
+    if (isAside) await attempt(() => this.repair.keepWaiting())
     this.events.close()
     this.viewFlush.stop()
     this.health.stop()

@@ -347,7 +347,9 @@ export class Space extends Emitter<SpaceEvents> {
     await this.#parts.views.flush().catch(() => {})
     const { store, device, box } = this.#context
     const { spaceKey, space: id } = this.#parts.control.ring
-    const identity = { id, spaceKey, genesis: this.#parts.genesis, device, box }
+    const { genesis } = this.#parts
+    const { epochKeys } = this.#context
+    const identity = { id, spaceKey, genesis, device, box, epochKeys }
     const outbox = await this.#parts.logs.ownLog.outboxRecords()
     return yield* verifyOpenSpace(store.image(), identity, outbox, options)
   }
@@ -437,6 +439,16 @@ export class Space extends Emitter<SpaceEvents> {
   /** @internal Has no member said yet how much this device has written? See `OwnLog.asks`. */
   get asks(): boolean {
     return this.#parts.lifecycle.isOpen && this.#parts.logs.ownLog.asks
+  }
+
+  /** @internal The keys of content that are here. */
+  get epochKeys(): Uint8Array[] {
+    return this.#parts.control.ring.epochKeys
+  }
+
+  /** @internal Notes how far this device wrote: its storage is to be another device's. */
+  noteFormer(): Promise<void> {
+    return this.#parts.noteFormer()
   }
 
   /** @internal What is known of other runs of this device has changed. */

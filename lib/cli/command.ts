@@ -95,6 +95,11 @@ export interface Home {
   /** Looks for other devices from now on, until the process ends. Without it, everything stays on this device. */
   online(): Promise<void>
   readonly isOnline: boolean
+  /**
+   * Makes a device of its own of a home that is a copy, under a name; the device is closed then. Fails as
+   * `Skein.becomeOwnDevice`, and where other commands work with the home.
+   */
+  renew(name: string | undefined): Promise<void>
   /** Listens for devices that dial this one, and introduces browsers, until it is closed. One at a time. */
   listen(options: { port: number; host: string }): Promise<Served>
   /** The private DHT that it uses; null: the public one. */

@@ -54,6 +54,12 @@ export const commands: readonly CommandEntry[] = [
     'take a space back by its recovery key',
     () => import('./commands/recover.ts')
   ),
+  entry(
+    groups.spaces,
+    'renew',
+    'make a copied home a device of its own',
+    () => import('./commands/renew.ts')
+  ),
   entry(groups.spaces, 'leave', 'leave a space', () => import('./commands/leave.ts')),
   entry(
     groups.documents,

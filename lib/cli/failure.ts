@@ -48,7 +48,7 @@ const helpByCode: Record<ErrorCode, Help> = {
   COPIED: {
     exitCode: exitCodes.refused,
     advice:
-      'This home was copied, and its device runs elsewhere. Nothing that was typed here is lost; make a device of its own in another home, and let it in by an invite.'
+      'This home was copied, and its device runs elsewhere. Nothing that was typed here is lost: `skein renew` makes it a device of its own.'
   },
   SPACE_UNKNOWN: {
     exitCode: exitCodes.unknown,

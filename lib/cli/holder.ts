@@ -133,7 +133,7 @@ export class Holder {
       terminal: guest,
       cwd: asked.cwd,
       signal,
-      home: this.home.seenBy(settings),
+      home: this.home.seenBy(settings, true),
       answer: (value) => send<FromHolder>(socket, { answer: value ?? null }),
       kept: asked.kept,
       keep: (key, value) => send<FromHolder>(socket, { keep: [key, value] })

@@ -92,7 +92,7 @@ export class OpenHome {
   }
 
   /** As one command sees it: with the space that is meant there where none is named. */
-  seenBy({ space: configured }: Settings): Home {
+  seenBy({ space: configured }: Settings, isGuest = false): Home {
     const isOnline = (): boolean => this.isOnline
     return {
       path: this.path,
@@ -103,10 +103,21 @@ export class OpenHome {
         return isOnline()
       },
       online: () => this.online(),
+      renew: (name) => this.#renew(name, isGuest),
       listen: (options) => this.listen(options),
       space: (wanted) => this.#space(wanted ?? configured ?? undefined),
       document: (space, name) => this.#document(space, name)
     }
+  }
+
+  async #renew(name: string | undefined, isGuest: boolean): Promise<void> {
+    if (isGuest) {
+      throw new Failure('Another command works with this home', {
+        exitCode: exitCodes.busy,
+        advice: 'Stop the `skein sync`, or what else runs here, and repeat it.'
+      })
+    }
+    await this.skein.becomeOwnDevice(name === undefined ? {} : { name })
   }
 
   #space(wanted: string | undefined): Space {

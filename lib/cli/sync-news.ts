@@ -69,7 +69,7 @@ export class SyncNews {
   copied(where: 'here' | 'elsewhere'): void {
     this.#out.emit({ event: 'copied', where }, () =>
       where === 'here'
-        ? 'This home is a copy of one that is in use elsewhere: it is read-only from here on, and keeps what is typed'
+        ? 'This home is a copy of one that is in use elsewhere: it is read-only from here on, and keeps what is typed; `skein renew` makes it a device of its own'
         : 'A copy of this home is in use elsewhere. It steps aside if it was found to be one'
     )
   }

@@ -24,6 +24,8 @@ export interface SpaceIdentity {
   readonly genesis: Uint8Array
   readonly device: DeviceKeys
   readonly box: BoxKeys
+  /** Keys of content that are there besides those that members have sealed to the device. */
+  readonly epochKeys: readonly Uint8Array[]
 }
 
 export interface SpaceImage {
@@ -36,7 +38,7 @@ export interface SpaceImage {
 
 /** Fails with `BAD_ENCODING` when the genesis is not that of the space. */
 export async function readSpace(store: StoreImage, identity: SpaceIdentity): Promise<SpaceImage> {
-  const { id, spaceKey, genesis, device, box } = identity
+  const { id, spaceKey, genesis, device, box, epochKeys } = identity
   const logs = new Map<LogId, StoredLog>()
   const unreadable = new Map<LogId, { name: LogName; reason: Unreadable }>()
   const find = async (key: Uint8Array, core: CoreName): Promise<void> => {
@@ -48,7 +50,12 @@ export async function readSpace(store: StoreImage, identity: SpaceIdentity): Pro
     else if (log !== null) logs.set(logId, log)
   }
   for (const name of await namesIn(store, id)) await find(name.device, name.core)
-  let control = new ControlState(genesis, new KeyRing(id, spaceKey), device.publicKey, box)
+  const ring = (): KeyRing => {
+    const made = new KeyRing(id, spaceKey)
+    for (const key of epochKeys) made.addEpochKey(key)
+    return made
+  }
+  let control = new ControlState(genesis, ring(), device.publicKey, box)
   // Control logs name further members, whose control logs may name more.
   for (let known = -1; known < logs.size + unreadable.size;) {
     known = logs.size + unreadable.size
@@ -58,7 +65,7 @@ export async function readSpace(store: StoreImage, identity: SpaceIdentity): Pro
       await find(key, 'content/0')
     }
     if (logs.size + unreadable.size === known && control.members.size > 1) break
-    control = new ControlState(genesis, new KeyRing(id, spaceKey), device.publicKey, box)
+    control = new ControlState(genesis, ring(), device.publicKey, box)
     await readControl(control, [...logs.values()])
   }
   return {

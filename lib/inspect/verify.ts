@@ -102,11 +102,11 @@ async function* verifySpaces(
   const device = signKeysFrom(secrets.signSeed)
   const box = boxKeysFrom(secrets.boxSeed)
   yield* checkOwner(store, device.publicKey, findings)
-  for (const { spaceKey, genesis } of secrets.spaces) {
+  for (const { spaceKey, genesis, epochKeys = [] } of secrets.spaces) {
     const id = spaceIdOf(genesis)
     const name = toHex(id)
     if (options.only !== undefined && options.only !== name) continue
-    const identity = { id, spaceKey, genesis, device, box }
+    const identity = { id, spaceKey, genesis, device, box, epochKeys }
     const outbox = outboxes.get(name) ?? []
     const looked = yield* checkSpace({
       store,

@@ -16,6 +16,7 @@ import type { DeviceKeys } from '../transport.ts'
 import { branchOf, takeBranch, type Branch } from './branch.ts'
 import { coded } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
+import { forgetKeys } from './forget-keys.ts'
 import { holdWrites } from './hold.ts'
 import { tellLengths } from './lengths.ts'
 import {
@@ -365,6 +366,12 @@ export class Log extends Emitter<LogEvents> {
     this.#live = null
     if (this.#wantsAll) this.download()
     this.emit('progress', {})
+  }
+
+  /** Hypercore keeps the keys of a log of one's own beside it. This takes them away: from here on it is another's. */
+  async forgetKeys(): Promise<void> {
+    this.#assertAttached()
+    await coded(this.#notWritten, () => forgetKeys(this.#core))
   }
 
   async close(): Promise<void> {

@@ -162,6 +162,8 @@ export class Leader {
       }
       case 'mirror':
         return skein.mirror(args[0] as { hints?: string[] })
+      case 'becomeOwnDevice':
+        return skein.becomeOwnDevice(args[0] as { name?: string })
       case 'recover':
         return (await skein.recover(text(0), { ...(args[1] as object), signal })).id
       case 'import': {

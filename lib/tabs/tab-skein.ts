@@ -141,6 +141,11 @@ export class TabSkein extends Emitter<SkeinEvents> {
     return { ...imported, space: this.space(imported.space) }
   }
 
+  async becomeOwnDevice(options: { name?: string } = {}): Promise<void> {
+    await this.ready()
+    await this.#ask('becomeOwnDevice', [options])
+  }
+
   get #known(): DeviceState {
     if (this.#device !== null) return this.#device
     throw new SkeinError('CLOSED', 'The device is not open yet: await its ready() first')

@@ -338,6 +338,8 @@ const internal: ReadonlySet<string> = new Set([
   'connected',
   'asks',
   'copiesChanged',
+  'epochKeys',
+  'noteFormer',
   'stepAside',
   'takeIn',
   'opens'

@@ -8,6 +8,10 @@
  * A run of a device has a name of its own, made at random when it begins. One folder is open in one process at a time: so
  * whoever gets a letter to its present run, signed by its own device and from another run, knows that a copy of its storage
  * is in use. Nobody else can write one, and none of before is to this run.
+ *
+ * A copy may become a device of its own, with new keys. The device that it was signs that it comes of it:
+ *
+ *     proof     := Ed25519 by the former device over ('skein/renewed', signKey)
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
@@ -86,4 +90,9 @@ function readLetter(bytes: Uint8Array): { letter: Letter; signature: Uint8Array 
     const copies = Array.from({ length: count }, () => toHex(readBytes(decoder, runBytes)))
     return { letter: { to, from, asks, copies }, signature: readBytes(decoder, 64) }
   })
+}
+
+/** Says that the device of that public signing key comes of the one whose keys these are. */
+export function proofOfRenewal(signKey: Uint8Array, former: DeviceKeys): Uint8Array {
+  return sign(former, 'skein/renewed', signKey)
 }

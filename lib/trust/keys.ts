@@ -47,6 +47,11 @@ export class KeyRing {
     return true
   }
 
+  /** All that are here. */
+  get epochKeys(): Uint8Array[] {
+    return [...this.#epochKeysById.values()]
+  }
+
   epochKey(id: Uint8Array): Uint8Array | null {
     return this.#epochKeysById.get(toHex(id)) ?? null
   }

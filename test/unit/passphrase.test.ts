@@ -36,7 +36,7 @@ function open(bytes: Uint8Array, passphrase?: string): Promise<Uint8Array | null
   return new SecretsFile(new Memory(bytes), passphrase, random).readSecrets()
 }
 
-test('secrets files of formats 1 and 2 say what they said when they were written', async () => {
+test('secrets files of formats 1, 2 and 3 say what they said when they were written', async () => {
   const plain = new Uint8Array(await readFile(new URL('secrets-1.bin', fixtures)))
   const sealed = new Uint8Array(await readFile(new URL('secrets-2.bin', fixtures)))
   const secrets = {
@@ -48,6 +48,16 @@ test('secrets files of formats 1 and 2 say what they said when they were written
   }
   assert.equal(decodeSecrets((await open(plain))!), secrets)
   assert.equal(decodeSecrets((await open(sealed, 'open sesame'))!), secrets)
+  const renewed = new Uint8Array(await readFile(new URL('secrets-3.bin', fixtures)))
+  assert.equal(decodeSecrets((await open(renewed))!), {
+    ...secrets,
+    spaces: [{ ...secrets.spaces[0]!, epochKeys: [new Uint8Array(32).fill(5)] }],
+    formerly: {
+      device: new Uint8Array(32).fill(6),
+      proof: new Uint8Array(64).fill(7),
+      copy: new Uint8Array(16).fill(8)
+    }
+  })
 })
 
 test('a device with a passphrase opens with that one alone, and its file tells nothing', async () => {

@@ -17,6 +17,8 @@ const internal = [
   'connected',
   'asks',
   'copiesChanged',
+  'epochKeys',
+  'noteFormer',
   'stepAside',
   'takeIn',
   'opens'

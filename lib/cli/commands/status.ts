@@ -64,7 +64,9 @@ export default defineCommand({
         style.dim(status.home)
       ]
       if (copied === 'here')
-        head.push(`${style.red('✗')} a copy of a home that is in use elsewhere: read-only`)
+        head.push(
+          `${style.red('✗')} a copy of a home that is in use elsewhere: read-only (\`skein renew\`)`
+        )
       if (copied === 'elsewhere')
         head.push(`${style.yellow('!')} a copy of this home is in use elsewhere`)
       const parts = status.spaces.map((space) => shown(space, out))
