@@ -55,8 +55,29 @@ export class RemoteDevice implements AsyncDisposable {
     return this.#call('write', text) as Promise<void>
   }
 
+  /** Types, and waits for nothing. */
+  type(text: string): Promise<void> {
+    return this.#call('type', text) as Promise<void>
+  }
+
+  /** Resolves once it knows that a copy of its folder runs, and which of both it is. */
+  whenCopied(where: 'here' | 'elsewhere'): Promise<void> {
+    return this.#call('whenCopied', where) as Promise<void>
+  }
+
+  /** Makes a device of its own of it, under that name; its process has nothing open from then on. */
+  renew(name: string): Promise<void> {
+    return this.#call('renew', name) as Promise<void>
+  }
+
   /** Resolves once the document reads so and the role is that, with what else there is to see. */
-  when(expected: { text?: string; role?: string | null }): Promise<State> {
+  when(expected: {
+    text?: string
+    role?: string | null
+    readOnly?: boolean
+    /** Each stands in it once, whatever else does. */
+    words?: readonly string[]
+  }): Promise<State> {
     return this.#call('when', expected) as Promise<State>
   }
 
@@ -125,17 +146,29 @@ async function serve({ folder, name, person, bootstrap }: Start): Promise<void> 
       body.insert(body.length, text)
       await document.saved()
     },
-    when: async (expected: { text?: string; role?: string | null }) => {
+    type: async (text: string) => {
+      const { doc } = await note()
+      doc.getText('body').insert(doc.getText('body').length, text)
+    },
+    whenCopied: async (where: string) => {
+      while (skein.copied !== where)
+        await new Promise<void>((resolve) => void skein.once('copied', () => resolve()))
+    },
+    renew: (name: string) => skein.becomeOwnDevice({ name }),
+    when: async (expected: Parameters<RemoteDevice['when']>[0]) => {
       for (;;) {
         const changed = new Promise<void>((resolve) => {
           space().once('edit', () => resolve())
           space().once('members', () => resolve())
           space().once('excluded', () => resolve())
+          space().once('storage', () => resolve())
         })
         const now = await state()
         const isRight =
           (expected.text === undefined || now.text === expected.text) &&
-          (expected.role === undefined || now.role === expected.role)
+          (expected.role === undefined || now.role === expected.role) &&
+          (expected.readOnly === undefined || now.readOnly === expected.readOnly) &&
+          (expected.words ?? []).every((word) => now.text.split(word).length === 2)
         if (isRight) return now
         // What an event tells of reaches the document a turn later.
         await changed
