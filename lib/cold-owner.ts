@@ -4,7 +4,7 @@ import { boxKeysFrom, signKeysFrom } from './crypto.ts'
 import { SkeinError } from './errors.ts'
 import type { Roles } from './roles.ts'
 import type { SpaceParts } from './space-parts.ts'
-import type { DeviceRecord } from './trust/control.ts'
+import { coldOwnerOf, type DeviceRecord } from './trust/control.ts'
 import { parseRecoveryKey } from './trust/invite.ts'
 import { wouldRaise } from './trust/members.ts'
 
@@ -47,8 +47,8 @@ export async function recover(
 
 function rolesOfOwner(parts: SpaceParts, seed: Uint8Array): Roles {
   const keys = signKeysFrom(seed)
-  const owner = parts.control.genesis.owners[0]!
-  if (!equalBytes(owner.signKey, keys.publicKey))
+  const owner = coldOwnerOf(parts.control.genesis)
+  if (owner === null || !equalBytes(owner.signKey, keys.publicKey))
     throw new SkeinError('INVITE_INVALID', 'This is not the key of the first owner')
   return parts.rolesOf(toHex(keys.publicKey), (kind, body) => parts.logs.appendAs(keys, kind, body))
 }

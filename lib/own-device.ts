@@ -1,10 +1,13 @@
 /** Who this device is: its keys, its name, and the keys of its spaces, as they are kept on disk. */
 import { boxKeysFrom, signKeysFrom, type BoxKeys } from './crypto.ts'
+import { toHex } from './bytes.ts'
+import { SkeinError } from './errors.ts'
 import { encodeSecrets, type Formerly, type Secrets, type SpaceSecrets } from './secrets.ts'
 import type { SecretsFile } from './secrets-file.ts'
 import type { DeviceKeys } from './transport.ts'
-import type { DeviceRecord } from './trust/control.ts'
+import { coldOwnerName, maxOwners, type DeviceRecord } from './trust/control.ts'
 import { proofOfRenewal } from './trust/copy.ts'
+import { parseIntroduction } from './trust/introduction.ts'
 import { mirrorSecretOf } from './trust/mirror-address.ts'
 
 export class OwnDevice {
@@ -81,13 +84,28 @@ export class OwnDevice {
     return this.#writing
   }
 
+  /**
+   * The owners of a space that this device makes: a cold one, if there is a seed, this device, and those that introduce
+   * themselves so. Fails with `INVITE_INVALID`.
+   */
+  ownersOf(introductions: readonly string[], seed: Uint8Array | null): DeviceRecord[] {
+    const owners = [this.record(), ...introductions.map(parseIntroduction)]
+    if (new Set(owners.map(({ signKey }) => toHex(signKey))).size < owners.length)
+      throw new SkeinError('INVITE_INVALID', 'A device is named as an owner twice')
+    if (seed !== null) owners.unshift(this.#coldRecord(seed))
+    else if (owners.length > 1 && this.name === coldOwnerName)
+      throw new TypeError(`A device called ${coldOwnerName} owns a space alone`)
+    if (owners.length > maxOwners) throw new TypeError(`There are at most ${maxOwners} owners`)
+    return owners
+  }
+
   /** The owner whose keys are made of that seed, and on no device. */
-  coldRecord(seed: Uint8Array): DeviceRecord {
+  #coldRecord(seed: Uint8Array): DeviceRecord {
     return {
       signKey: signKeysFrom(seed).publicKey,
       boxKey: boxKeysFrom(seed).publicKey,
       salt: this.#randomBytes(16),
-      name: 'recovery key',
+      name: coldOwnerName,
       person: this.#secrets.person
     }
   }

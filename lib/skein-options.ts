@@ -24,6 +24,11 @@ export interface SkeinOptions {
 
 export interface CreateSpaceOptions {
   readonly name: string
+  /**
+   * Devices that own it too, below this one, in that order: what each has as `Skein.introduction`. Each comes in by an
+   * invite, whichever. Default: none.
+   */
+  readonly owners?: readonly string[]
   /** Makes a cold owner above this device. Default: false. */
   readonly recovery?: boolean
 }

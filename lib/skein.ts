@@ -211,10 +211,11 @@ export class Skein extends Emitter<SkeinEvents> {
   }
 
   /**
-   * Makes a space that this device owns. With `recovery` there is an owner above it whose key is on no device:
+   * Makes a space that this device owns, and `owners` below it: the higher may remove the lower, and nobody else an owner;
+   * who they are is fixed from then on. With `recovery` there is an owner above it whose key is on no device:
    * `Space.recoveryKey`, to be printed; with it any device can take the space back (`recover`), and remove this one.
    */
-  async createSpace({ name, recovery = false }: CreateSpaceOptions): Promise<Space> {
+  async createSpace({ name, owners = [], recovery = false }: CreateSpaceOptions): Promise<Space> {
     if (typeof name !== 'string' || name === '' || name.length > maxNameChars) {
       throw new TypeError(`A space's name has 1 to ${maxNameChars} characters`)
     }
@@ -224,10 +225,7 @@ export class Skein extends Emitter<SkeinEvents> {
     const genesis = encodeGenesis({
       salt: this.#platform.randomBytes(16),
       name,
-      owners:
-        seed === null
-          ? [this.#device.record()]
-          : [this.#device.coldRecord(seed), this.#device.record()]
+      owners: this.#device.ownersOf(owners, seed)
     })
     const spaceKey = this.#platform.randomBytes(32)
     const topicSecret = topicSecretOf(spaceKey)

@@ -17,7 +17,7 @@ import type { LogStore } from './log/store.ts'
 import type { OutboxRecord, Platform, Storage } from './platform.ts'
 import type { Copies } from './sync/copies.ts'
 import type { DeviceKeys } from './transport.ts'
-import type { LogPosition } from './trust/control.ts'
+import { coldOwnerOf, founderOf, type LogPosition } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'
 import { contentNumberOf } from './trust/cut.ts'
 import { encodeKeyShare } from './trust/epoch.ts'
@@ -193,9 +193,7 @@ export class SpaceLogs {
     this.trustChanged()
     await this.settled()
     if (this.#ownLog.asks && !this.#hasOthers) await this.#ownLog.answered()
-    // A cold owner may stand before it.
-    const owner = control.genesis.owners.at(-1)!
-    const isFounder = equalBytes(owner.signKey, device.publicKey)
+    const isFounder = equalBytes(founderOf(control.genesis).signKey, device.publicKey)
     const isNew = this.#own.control.length <= 1
     if (isFounder && isNew && control.contentKey === null && !this.#ownLog.isBehind)
       await this.#found()
@@ -299,8 +297,9 @@ export class SpaceLogs {
   /** Is there, or was there, another device that may know what this one wrote? The keys of a cold owner are on none. */
   get #hasOthers(): boolean {
     const { members, genesis } = this.#options.control
-    const cold = genesis.owners.slice(0, -1).map(({ signKey }) => toHex(signKey))
-    return [...members.keys()].some((device) => device !== this.#me && !cold.includes(device))
+    const owner = coldOwnerOf(genesis)
+    const cold = owner === null ? null : toHex(owner.signKey)
+    return [...members.keys()].some((device) => device !== this.#me && device !== cold)
   }
 
   /** Resolves when opening members' logs has ended. */

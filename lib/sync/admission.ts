@@ -10,6 +10,7 @@ import { offerPairing } from './pairing.ts'
 import type { PeerConnection } from './connection.ts'
 import type { Channel } from './channel.ts'
 import {
+  coldOwnerOf,
   encodeGrant,
   encodeInviteEntry,
   encodeInviteRevoke,
@@ -150,8 +151,8 @@ export class Admission {
   }
 
   /**
-   * Offers pairing on a connection, to a member too: by the invite that let it in, since it may have lost the answer, and
-   * by those to a higher role than it has.
+   * Offers pairing on a connection, to a member too: by the invite that let it in, since it may have lost the answer, by
+   * those to a higher role than it has, and by each to an owner, who is in by the genesis and has to come by some.
    * Harmless to call again.
    */
   offer(connection: PeerConnection): void {
@@ -172,7 +173,10 @@ export class Admission {
       const { publicKey, role } = invite
       const key = toHex(publicKey)
       if (offers.has(key) || !mayGrant(this.#role, role)) continue
-      const isOfUse = wouldRaise(member?.role ?? null, role) || member?.invites.includes(key)
+      const isOfUse =
+        wouldRaise(member?.role ?? null, role) ||
+        member?.role === 'owner' ||
+        member?.invites.includes(key)
       if (isOfUse !== true) continue
       if (isOver(invite) === 1 && offers.size >= maxOffers) continue
       const answer = (request: Uint8Array): Promise<Uint8Array | null> =>
@@ -184,9 +188,11 @@ export class Admission {
   /** To whoever holds the key of a cold owner 1: any member hands the space over for it. */
   #offerRecovery(connection: PeerConnection, offers: Map<string, Channel>): void {
     const { control, genesis } = this.#options
-    const { signKey } = control.genesis.owners[0]!
+    const owner = coldOwnerOf(control.genesis)
+    if (owner === null || this.#role === null) return
+    const { signKey } = owner
     const key = toHex(signKey)
-    if (control.genesis.owners.length === 1 || offers.has(key) || this.#role === null) return
+    if (offers.has(key)) return
     const answer = (request: Uint8Array): Promise<Uint8Array | null> => {
       try {
         this.#openRequest(connection, signKey, request)
@@ -255,6 +261,11 @@ export class Admission {
     const fault = control.inviteFault(publicKey, platform.clock.now())
     if (fault !== null) return { refused: fault }
     const { role } = control.invite(publicKey)!
+    if (member?.role === 'owner') {
+      // It gives the owner nothing that it has not, and the invite is used.
+      await this.#grant(member.record, role, publicKey)
+      return handOver
+    }
     if (!wouldRaise(member?.role ?? null, role)) return handOver
     // Who was removed comes back only by someone who may lift that: another may.
     if (member !== undefined && !(await this.#options.lift(member.device, role)))

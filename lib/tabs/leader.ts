@@ -7,7 +7,7 @@ import type { Attachment } from '../attachments.ts'
 import { SkeinError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Skein } from '../skein.ts'
-import type { SkeinEvents } from '../skein-options.ts'
+import type { CreateSpaceOptions, SkeinEvents } from '../skein-options.ts'
 import type { Space } from '../space.ts'
 import type { SpaceEvents } from '../space-events.ts'
 import {
@@ -147,7 +147,7 @@ export class Leader {
       case 'hello':
         return null
       case 'createSpace':
-        return (await skein.createSpace(args[0] as { name: string })).id
+        return (await skein.createSpace(args[0] as CreateSpaceOptions)).id
       case 'join':
         return (await skein.join(text(0), { ...(args[1] as object), signal })).id
       case 'space': {

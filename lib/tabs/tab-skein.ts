@@ -9,7 +9,7 @@ import { Emitter } from '../events.ts'
 import { Lifecycle } from '../lifecycle.ts'
 import type { Platform, Tabs } from '../platform.ts'
 import { Skein } from '../skein.ts'
-import type { SkeinEvents, SkeinOptions } from '../skein-options.ts'
+import type { CreateSpaceOptions, SkeinEvents, SkeinOptions } from '../skein-options.ts'
 import type { DeviceId } from '../trust/members.ts'
 import { piecesOf, sentOf } from './arguments.ts'
 import { Leader } from './leader.ts'
@@ -98,7 +98,7 @@ export class TabSkein extends Emitter<SkeinEvents> {
     return space
   }
 
-  async createSpace(options: { name: string }): Promise<TabSpace> {
+  async createSpace(options: CreateSpaceOptions): Promise<TabSpace> {
     await this.ready()
     return this.space(await this.#ask('createSpace', [options]))
   }

@@ -19,7 +19,7 @@ import { decodeAll, readBytes } from '../bytes.ts'
 import { hash } from '../crypto.ts'
 
 const rulesVersion = 1
-const maxOwners = 64
+export const maxOwners = 64
 const maxNameChars = 256
 
 /** What a device may do, from most to least. */
@@ -78,6 +78,20 @@ export interface Leave {
 /** A space's id: the hash of its genesis. */
 export function spaceIdOf(genesis: Uint8Array): Uint8Array {
   return hash('skein/space', genesis)
+}
+
+/** What a cold owner is called, and no device that stands first of several owners. */
+export const coldOwnerName = 'recovery key'
+
+/** Owner 1, if its keys are on no device. */
+export function coldOwnerOf({ owners }: Genesis): DeviceRecord | null {
+  const [first] = owners
+  return owners.length > 1 && first?.name === coldOwnerName ? first : null
+}
+
+/** The device that made the space: the first owner that is not cold. */
+export function founderOf(genesis: Genesis): DeviceRecord {
+  return genesis.owners[coldOwnerOf(genesis) === null ? 0 : 1]!
 }
 
 export function encodeGenesis(genesis: Genesis): Uint8Array {

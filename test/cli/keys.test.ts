@@ -70,6 +70,37 @@ if (process.platform === 'linux') {
   })
 }
 
+test('a second owner is named when a space is made, and comes in by an invite', async () => {
+  await using folder = await Folder.make()
+  const dht = await runDht()
+  const env = { SKEIN_BOOTSTRAP: dht.bootstrap.map(({ host, port }) => `${host}:${port}`).join() }
+  const [alice, bob] = [folder.home('alice', { env }), folder.home('bob', { env })]
+  try {
+    for (const [name, home] of Object.entries({ alice, bob }))
+      await home.run(['init', '--name', name])
+    const introduction = (await bob.run(['id'])).trim()
+    const refused = await alice.end(['create', 'Notes', '--owner', introduction.slice(0, -2)])
+    assert.is(refused.code, 2)
+    assert.match(
+      await alice.run(['create', '--owner', introduction, 'Notes']),
+      /bob [0-9a-f]{8} is an owner/
+    )
+    await using syncing = alice.start(['sync'])
+    await syncing.says('Keeping in step')
+    const { invite } = await alice.json<{ invite: string }>(['invite'])
+    await bob.run(['join', invite])
+    const members = await bob.json<{ name: string; role: string }[]>(['members'])
+    assert.equal(
+      members.map(({ name, role }) => `${name} ${role}`),
+      ['alice owner', 'bob owner']
+    )
+    assert.match(await bob.run(['invite', '--role', 'admin']), 'skein:')
+    await syncing.interrupt()
+  } finally {
+    await dht.close()
+  }
+})
+
 test('a space is taken back by its recovery key, from a member that may not invite', async () => {
   await using folder = await Folder.make()
   const dht = await runDht()

@@ -231,7 +231,8 @@ async function fill(alice: Skein, bob: Skein): Promise<Space> {
   note.doc.getText('body').insert(0, 'a')
   await note.saved()
   await space.append('event', 1)
-  for (const name of ['Plans', 'Photos']) await alice.createSpace({ name })
+  await alice.createSpace({ name: 'Plans', owners: [bob.introduction] })
+  await alice.createSpace({ name: 'Photos' })
   return space
 }
 
