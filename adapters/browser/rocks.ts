@@ -92,6 +92,10 @@ class Session {
     return this._snapshot !== null
   }
 
+  get defaultColumnFamily(): ColumnFamily {
+    return new ColumnFamily(this.#family)
+  }
+
   isRoot(): boolean {
     return false
   }

@@ -101,4 +101,87 @@ fullPeer('two devices in a page sync over a transport', async () => {
   assert.equal(errors, [])
 })
 
+fullPeer('a bundle that a page made lets a device in, and a page takes one in', async () => {
+  await using site = await serve('test/browser/page.ts')
+  await using profile = await launch()
+  const tab = await profile.context.newPage()
+  const errors = watch(tab)
+  await tab.goto(site.url)
+  const seen = await tab.evaluate(async () => {
+    const { Skein } = skeinPage
+    const alice = new Skein({ storage: 'alice', name: 'alice' })
+    const bob = new Skein({ storage: 'bob', name: 'bob' })
+    await bob.ready()
+    const space = await alice.createSpace({ name: 'Notes' })
+    const note = await space.open('ideas')
+    note.doc.getText('body').insert(0, 'By post')
+    const bundle = space.export({ for: bob.introduction, role: 'writer' })
+    const { space: his, isNew } = await bob.import(bundle)
+    const same = await his.open('ideas')
+    const text = same.doc.getText('body').toString()
+    same.doc.getText('body').insert(7, ', and back')
+    await same.saved()
+    const since = await his.contentsOf(space.export({ contentsOnly: true }))
+    const { blocks } = await alice.import(his.export({ since }))
+    const back = note.doc.getText('body').toString()
+    await Promise.all([alice.close(), bob.close()])
+    return { isNew, text, blocks: blocks > 0, back }
+  })
+  assert.equal(seen, { isNew: true, text: 'By post', blocks: true, back: 'By post, and back' })
+  assert.equal(errors, [])
+})
+
+fullPeer('a page checks what lies in its logs, and finds what is wrong there', async () => {
+  await using site = await serve('test/browser/page.ts')
+  await using profile = await launch()
+  const tab = await profile.context.newPage()
+  await tab.goto(site.url)
+  const seen = await tab.evaluate(async () => {
+    const skein = new skeinPage.Skein({ storage: 'checked', name: 'alice' })
+    const space = await skein.createSpace({ name: 'Notes' })
+    const note = await space.open('ideas')
+    const problems = async (): Promise<string[]> => {
+      const found: string[] = []
+      for await (const { severity, code } of space.verify()) found.push(`${severity} ${code}`)
+      return found
+    }
+    for (const word of ['one ', 'two ', 'three ']) {
+      note.doc.getText('body').insert(0, word)
+      await note.saved()
+    }
+    const whole = await problems()
+    // One bit of one block, behind the peer's back.
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('skein/checked/logs')
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error!)
+    })
+    const transaction = database.transaction('corestore', 'readwrite')
+    const table = transaction.objectStore('corestore')
+    const keys = table.getAllKeys()
+    await new Promise((resolve) => (keys.onsuccess = resolve))
+    let last: IDBValidKey | undefined
+    for (const key of keys.result) {
+      const [kind, , what] = new Uint8Array(key as ArrayBuffer)
+      // Of a log's data, its blocks: 4, the log's number, 3, the block's number.
+      if (kind === 4 && what === 3) last = key
+    }
+    const got = table.get(last!)
+    await new Promise((resolve) => (got.onsuccess = resolve))
+    const block = (got.result as Uint8Array).slice()
+    block[block.length - 1]! ^= 1
+    table.put(block, last)
+    await new Promise((resolve) => (transaction.oncomplete = resolve))
+    database.close()
+    const damaged = await problems()
+    await skein.close()
+    return { whole, damaged }
+  })
+  assert.equal(seen.whole, [])
+  assert.ok(
+    seen.damaged.some((one) => one.startsWith('damage ')),
+    seen.damaged.join()
+  )
+})
+
 fullPeer.run()

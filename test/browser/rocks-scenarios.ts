@@ -8,7 +8,8 @@ export interface RocksLike {
   readonly opened: boolean
   readonly closed: boolean
   readonly snapshotted: boolean
-  session(options?: { snapshot?: boolean }): RocksLike
+  readonly defaultColumnFamily: { readonly name: string }
+  session(options?: { snapshot?: boolean; columnFamily?: { readonly name: string } }): RocksLike
   columnFamily(name: string): RocksLike
   snapshot(): RocksLike
   isRoot(): boolean
@@ -277,6 +278,22 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     await family2.close()
     await again.close()
     return [answers, rows]
+  },
+
+  'a session of a snapshot takes the family of another session': async (open) => {
+    const db = open('families')
+    const logs = db.columnFamily('corestore')
+    await Promise.all([db.put('key', 'default'), logs.put('key', 'corestore')])
+    const snapshot = db.snapshot()
+    await logs.put('key', 'later')
+    const answers = []
+    for (const { defaultColumnFamily: columnFamily } of [db, logs, snapshot]) {
+      const session = snapshot.session({ columnFamily })
+      answers.push(session.snapshotted, hex(await session.get('key')))
+      await session.close()
+    }
+    for (const session of [snapshot, logs, db]) await session.close()
+    return answers
   },
 
   ...Object.fromEntries(
