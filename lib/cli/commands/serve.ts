@@ -1,6 +1,6 @@
 /** `skein serve`: a port for devices that cannot listen themselves, browsers above all. */
 import { once } from 'node:events'
-import { defineLocalCommand, exitCodes } from '../command.ts'
+import { defineLocalCommand, exitCodes, Failure } from '../command.ts'
 import { examples } from '../help.ts'
 import { port } from '../words.ts'
 
@@ -9,6 +9,7 @@ export default defineLocalCommand({
     command
       .option('-p, --port <port>', 'TCP port; 0 picks one', port, 4_444)
       .option('--host <address>', "this machine's address that the others reach", '127.0.0.1')
+      .option('--mirror', 'keep the spaces of those who have the address that is printed, unread')
       .option('--introduce-only', 'open no device: bring browsers together, and nothing else')
       .addHelpText(
         'after',
@@ -22,13 +23,19 @@ A page served over https dials wss:// only, so put TLS before the port (any reve
 ${examples(
   ['skein serve', 'for browsers on this machine'],
   ['skein serve --host 0.0.0.0', 'for the network'],
+  ['skein serve --mirror', 'as a mirror: for spaces that this device cannot read'],
   ['skein serve --introduce-only', 'for anyone, with no device here']
 )}`
       ),
   async run({ out, signal, call }, _, options) {
     const { port: wanted, host } = options
+    if (options.introduceOnly === true && options.mirror === true) {
+      throw new Failure('Who only introduces keeps nothing: --mirror or --introduce-only', {
+        exitCode: exitCodes.usage
+      })
+    }
     if (options.introduceOnly !== true) {
-      await call('serve-home', [], { port: wanted, host })
+      await call('serve-home', [], { port: wanted, host, mirror: options.mirror === true })
       return exitCodes.done
     }
     const { listen } = await import('skein/adapters/websocket')
