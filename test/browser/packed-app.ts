@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import * as assert from 'uvu/assert'
 import type { Profile } from './chromium.ts'
-import { serveFiles, watch } from './site.ts'
+import { serveFiles, watch, type Site } from './site.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 const run = promisify(execFile)
@@ -19,15 +19,21 @@ export interface PackedApp extends AsyncDisposable {
   readonly path: string
 }
 
-export async function packedApp(): Promise<PackedApp> {
+/** `main`: the module's text, in place of one that only visits. `hasCommand`: with the `skein` command, to be run by Node. */
+export async function packedApp(
+  options: { main?: string; hasCommand?: boolean } = {}
+): Promise<PackedApp> {
+  const { main = visitor, hasCommand = false } = options
   const folder = await mkdtemp(join(tmpdir(), 'skein-apps-'))
   const path = join(folder, 'app')
-  await makeApp(path, await pack(folder))
+  await makeApp(path, await pack(folder, hasCommand), main)
+  // What the command needs of other packages; a folder above, where an app's bundler finds its own first.
+  if (hasCommand) await symlink(join(project, 'node_modules'), join(folder, 'node_modules'))
   return { path, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
 }
 
 /** Makes the browser build of a copy of the project, and packs it; the name of the archive. */
-async function pack(folder: string): Promise<string> {
+async function pack(folder: string, hasCommand: boolean): Promise<string> {
   const copy = join(folder, 'project')
   await mkdir(copy)
   const parts = ['package.json', 'tsconfig.json', 'README.md', 'CHANGELOG.md', 'LICENSE']
@@ -35,7 +41,8 @@ async function pack(folder: string): Promise<string> {
     await cp(join(project, part), join(copy, part), { recursive: true })
   }
   await symlink(join(project, 'node_modules'), join(copy, 'node_modules'))
-  await run(process.execPath, ['--import', 'tsx', 'build/browser.ts'], { cwd: copy })
+  for (const part of hasCommand ? ['browser', 'cli'] : ['browser'])
+    await run(process.execPath, ['--import', 'tsx', `build/${part}.ts`], { cwd: copy })
   const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], {
     cwd: copy
   })
@@ -43,7 +50,7 @@ async function pack(folder: string): Promise<string> {
 }
 
 /** A folder as `npm install` leaves it, with the package and what it imports in a page. */
-async function makeApp(app: string, archive: string): Promise<void> {
+async function makeApp(app: string, archive: string, main: string): Promise<void> {
   const modules = join(app, 'node_modules')
   await mkdir(join(modules, 'skein'), { recursive: true })
   await run('tar', ['-xf', archive, '-C', join(modules, 'skein'), '--strip-components=1'])
@@ -56,9 +63,10 @@ async function makeApp(app: string, archive: string): Promise<void> {
     join(app, 'index.html'),
     '<!doctype html><title>App</title><script type="module" src="./main.js"></script>'
   )
-  await writeFile(
-    join(app, 'main.js'),
-    `import { Skein } from 'skein'
+  await writeFile(join(app, 'main.js'), main)
+}
+
+const visitor = `import { Skein } from 'skein'
 import { memory, MemoryNetwork } from 'skein/adapters/memory'
 import * as Y from 'yjs'
 
@@ -75,22 +83,25 @@ window.visit = async () => {
   return { before, isSameYjs, globals: ['process', 'Buffer', 'global', 'setImmediate'].filter((name) => name in window) }
 }
 `
-  )
-}
 
 export async function assertWorks(profile: Profile, app: PackedApp, out: string): Promise<void> {
+  await using site = await serveBuilt(app, out)
+  await assertRuns(profile, site.url)
+}
+
+/** Serves what a bundler has made of the app. */
+export async function serveBuilt(app: PackedApp, out: string): Promise<Site> {
   const files = new Map<string, Uint8Array>()
   for (const path of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
     if (extname(path) !== '') files.set(`/${path}`, await readFile(join(out, path)))
   }
   // A bundler that makes no page of its own is opened by the app's.
   const page = files.get('/index.html') ?? (await readFile(join(app.path, 'index.html')))
-  await using site = await serveFiles((path) => {
+  return serveFiles((path) => {
     if (path === '/') return { type: 'text/html', body: page }
     const body = files.get(path)
     return body === undefined ? null : { type: 'text/javascript', body }
   })
-  await assertRuns(profile, site.url)
 }
 
 export async function assertRuns(profile: Profile, url: string): Promise<void> {

@@ -24,6 +24,8 @@ export interface SkeinOptions {
   readonly cwd?: string
   /** What to run as a process: an installed `skein`. */
   readonly program?: readonly string[]
+  /** How long it may run. Default: a minute. */
+  readonly endsWithinMs?: number
 }
 
 /** A command that goes on. */
@@ -54,10 +56,11 @@ export class Running implements AsyncDisposable {
       this.#look()
     })
     this.ended = new Promise((resolve, reject) => {
+      const { endsWithinMs = deadlineMs } = options
       const late = setTimeout(() => {
         kill('SIGKILL')
-        reject(new Error(`not done after ${deadlineMs} ms: ${this.toString()}`))
-      }, deadlineMs)
+        reject(new Error(`not done after ${endsWithinMs} ms: ${this.toString()}`))
+      }, endsWithinMs)
       const done = (): void => {
         clearTimeout(late)
         this.#hasEnded = true
