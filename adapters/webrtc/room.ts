@@ -68,6 +68,8 @@ export class Room<S extends RawStream> implements SealedRoom {
       maxConns: options.maxPeers,
       peerOpts: options.peerOpts
     })
+    // It would tell every peer of itself every 15 s, on the channel where nothing is ever sent.
+    this.#provider.awareness.destroy()
     this.#provider.on('peers', ({ added }) => {
       for (const id of added) {
         const conn = this.#room?.webrtcConns.get(id)
