@@ -32,6 +32,9 @@ const replace: Plugin = {
     build.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path }) => ({
       path: replacements[path]!
     }))
+    build.onResolve({ filter: /^\.\/migrations\/0$/ }, ({ importer }) =>
+      importer.includes('hypercore-storage') ? { path: own('shims/first-opening.ts') } : null
+    )
   }
 }
 

@@ -524,3 +524,23 @@ declare module '@hyperswarm/testnet' {
   }
   export default function createTestnet(size?: number, options?: object): Promise<Testnet>
 }
+
+declare module 'hypercore-storage/lib/view.js' {
+  export default class View {
+    static flush(changes: unknown, database: object): Promise<void>
+    readonly changes: unknown
+  }
+}
+
+declare module 'hypercore-storage/lib/tx.js' {
+  import type View from 'hypercore-storage/lib/view.js'
+  /** What a store begins with. */
+  interface StoreHead {
+    readonly version: number
+  }
+  class CorestoreTX {
+    constructor(view: View)
+    setHead(head: StoreHead): void
+    apply(): void
+  }
+}
