@@ -78,6 +78,7 @@ const title = Decoration.line({ class: 'cm-title' })
 const code = Decoration.mark({ class: 'cm-code' })
 const quote = Decoration.line({ class: 'cm-quote' })
 const item = Decoration.line({ class: 'cm-item' })
+const number = Decoration.mark({ class: 'cm-number' })
 const done = Decoration.mark({ class: 'cm-done' })
 const marks = new Set([
   'HeaderMark',
@@ -110,7 +111,7 @@ function decorate(view: EditorView): DecorationSet {
           if (isTask) found.push(hidden.range(node.from, node.to + 1))
           else if (/[-*+]/.test(line.text[node.from - line.from] ?? '')) {
             found.push(bullet.range(node.from, node.to))
-          }
+          } else found.push(number.range(node.from, node.to))
         } else if (node.name === 'InlineCode') {
           found.push(code.range(node.from, node.to))
         } else if (node.name === 'QuoteMark') {

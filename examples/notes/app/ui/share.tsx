@@ -153,7 +153,10 @@ function Mirror({ notebook }: { notebook: Notebook }) {
       .finally(() => setLooking(false))
   }
   return (
-    <details class="extras">
+    <details
+      class="extras"
+      onToggle={({ currentTarget }) => currentTarget.scrollIntoView({ block: 'nearest' })}
+    >
       <summary>{has ? 'Another mirror' : 'Keep it on a mirror'}</summary>
       <p class="hint">
         A device that is always on and holds everything, encrypted: yours meet by it when they are
