@@ -4,7 +4,7 @@
  * that needs it fails and says what to do.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,6 +64,21 @@ export async function launch(options: LaunchOptions = {}): Promise<Profile> {
       await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     }
   }
+}
+
+/** The processes of the browser whose profile lies there, and of no other. */
+export function processesOf(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)
+      } catch {
+        return false // It has ended meanwhile.
+      }
+    })
+    .map(Number)
+    .filter((pid) => pid !== process.pid)
 }
 
 function findChromium(): string {

@@ -4,11 +4,10 @@
  *
  * Environment: BROWSER_KILLS how often the browser is killed (1).
  */
-import { readdirSync, readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { launch, type Profile } from './chromium.ts'
+import { launch, processesOf, type Profile } from './chromium.ts'
 import { serve, watch, type Site } from './site.ts'
 
 const kills = Number(process.env['BROWSER_KILLS'] ?? 1)
@@ -257,19 +256,4 @@ function assertHolds(text: string, promised: number): void {
     numbers.length > promised,
     `${numbers.length} numbers are there, ${promised + 1} promised`
   )
-}
-
-/** The processes of the browser whose profile lies there, and of no other. */
-function processesOf(folder: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)
-      } catch {
-        return false // It has ended meanwhile.
-      }
-    })
-    .map(Number)
-    .filter((pid) => pid !== process.pid)
 }

@@ -7,8 +7,8 @@ import * as assert from 'uvu/assert'
 import { Skein } from '../../lib/index.ts'
 import { webrtc } from '../../adapters/webrtc.ts'
 import { listen, websocket } from '../../adapters/websocket.ts'
-import { deadline } from '../events.ts'
-import { launch } from './chromium.ts'
+import { deadline, once } from '../events.ts'
+import { launch, processesOf } from './chromium.ts'
 import { serve, watch } from './site.ts'
 
 /** What is used of a Y.Text. */
@@ -207,6 +207,70 @@ pages(
     }
   }
 )
+
+pages('a computer that sleeps is in step again when it wakes', async () => {
+  await using site = await serve('test/browser/webrtc-page.ts')
+  await using profile = await launch()
+  const folder = await mkdtemp(join(tmpdir(), 'skein-sleep-'))
+  const port = await listen()
+  const carol = new Skein({
+    storage: join(folder, 'carol'),
+    name: 'carol',
+    transports: [webrtc({ wrtc: '@roamhq/wrtc', signalling: [port.url] })]
+  })
+  const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => {
+    for (const pid of processesOf(profile.folder)) process.kill(pid, name)
+  }
+  try {
+    const space = await carol.createSpace({ name: 'Notes' })
+    const note = await space.open('ideas')
+    const tab = await profile.context.newPage()
+    const errors = watch(tab)
+    await tab.goto(site.url)
+    await tab.evaluate(
+      async ({ invite, url }) => {
+        const { Skein, webrtc } = webrtcPage
+        const transports = [webrtc({ signalling: [url] })]
+        const skein = new Skein({ storage: 'alice', name: 'alice', transports })
+        const note = await (await skein.join(invite)).open('ideas')
+        await note.whenSynced()
+        Object.assign(globalThis, { skein, note, body: note.doc.getText('body') })
+      },
+      { invite: await space.invite(), url: port.url }
+    )
+    signal('SIGSTOP')
+    // Nothing tells of it but the silence.
+    await once((listener) => carol.on('disconnection', listener), 60_000, 'carol notices')
+    const body = note.doc.getText('body')
+    body.insert(0, 'while you slept')
+    await note.saved()
+    signal('SIGCONT')
+    const arrived = tab.waitForFunction(
+      () => (globalThis as unknown as { body: Text }).body.toString() === 'while you slept'
+    )
+    await deadline(arrived, 30_000, 'what carol wrote')
+    await tab.evaluate(() =>
+      (globalThis as unknown as { body: Text }).body.insert(15, ', good morning')
+    )
+    const answered = new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (body.toString() === 'while you slept, good morning') resolve()
+      }
+      body.observe(look)
+      look()
+    })
+    await deadline(answered, 30_000, 'what alice answers')
+    assert.equal(
+      errors.filter((error) => !error.includes('WebSocket')),
+      []
+    )
+  } finally {
+    signal('SIGCONT')
+    await carol.close()
+    await port.close()
+    await rm(folder, { recursive: true })
+  }
+})
 
 pages('a page reaches a Node peer by WebSocket', async () => {
   await using site = await serve('test/browser/webrtc-page.ts')
