@@ -117,6 +117,23 @@ export class RemoteDevice implements AsyncDisposable {
   }
 }
 
+function listening(doc: Document['doc'], listener: () => void): () => void {
+  doc.on('update', listener)
+  return () => doc.off('update', listener)
+}
+
+/** The first of several things that happen. */
+function whenAny(listen: (listener: () => void) => (() => void)[]): {
+  changed: Promise<void>
+  stop: () => void
+} {
+  let stops: (() => void)[] = []
+  const changed = new Promise<void>((resolve) => {
+    stops = listen(resolve)
+  })
+  return { changed, stop: () => stops.forEach((stop) => stop()) }
+}
+
 async function serve({ folder, name, person, bootstrap }: Start): Promise<void> {
   const skein = new Skein({
     storage: folder,
@@ -157,22 +174,25 @@ async function serve({ folder, name, person, bootstrap }: Start): Promise<void> 
     renew: (name: string) => skein.becomeOwnDevice({ name }),
     when: async (expected: Parameters<RemoteDevice['when']>[0]) => {
       for (;;) {
-        const changed = new Promise<void>((resolve) => {
-          space().once('edit', () => resolve())
-          space().once('members', () => resolve())
-          space().once('excluded', () => resolve())
-          space().once('storage', () => resolve())
-        })
+        const document = await note()
+        const { doc } = document
+        const { changed, stop } = whenAny((listener) => [
+          ...(['edit', 'members', 'excluded', 'storage'] as const).map((event) =>
+            space().on(event, listener)
+          ),
+          // What an event tells of may reach the document later.
+          document.on('reset', listener),
+          listening(doc, listener)
+        ])
         const now = await state()
         const isRight =
           (expected.text === undefined || now.text === expected.text) &&
           (expected.role === undefined || now.role === expected.role) &&
           (expected.readOnly === undefined || now.readOnly === expected.readOnly) &&
           (expected.words ?? []).every((word) => now.text.split(word).length === 2)
+        if (!isRight) await changed
+        stop()
         if (isRight) return now
-        // What an event tells of reaches the document a turn later.
-        await changed
-        await new Promise((resolve) => setImmediate(resolve))
       }
     }
   }
