@@ -7,7 +7,7 @@ export { type SpaceEvents } from './space-events.ts'
 export { type FormerMember, type Member } from './space-members.ts'
 export { type AsOwnerOptions } from './cold-owner.ts'
 export { type Replica } from './sync/replicas.ts'
-export { type InviteOptions, type OpenInvite } from './sync/admission.ts'
+export { type Asking, type InviteOptions, type OpenInvite } from './sync/admission.ts'
 export { type AddMirrorOptions } from './add-mirror.ts'
 export { type Document } from './document.ts'
 export {

@@ -6,7 +6,7 @@ import { encodeSecrets, type Formerly, type Secrets, type SpaceSecrets } from '.
 import type { SecretsFile } from './secrets-file.ts'
 import type { DeviceKeys } from './transport.ts'
 import { coldOwnerName, maxOwners, type DeviceRecord } from './trust/control.ts'
-import { proofOfRenewal } from './trust/copy.ts'
+import { encodeCopyRequest, proofOfRenewal } from './trust/copy.ts'
 import { parseIntroduction } from './trust/introduction.ts'
 import { mirrorSecretOf } from './trust/mirror-address.ts'
 
@@ -108,6 +108,13 @@ export class OwnDevice {
       name: coldOwnerName,
       person: this.#secrets.person
     }
+  }
+
+  /** With what this device, which comes of a copy, asks to be let in; null for any other. */
+  request(): Uint8Array | null {
+    const { formerly } = this
+    if (formerly === null) return null
+    return encodeCopyRequest({ record: this.record(), former: formerly.device }, formerly.proof)
   }
 
   /** How this device introduces itself to a space: with a salt of its own for each. */

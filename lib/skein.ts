@@ -343,8 +343,8 @@ export class Skein extends Emitter<SkeinEvents> {
   /**
    * Makes a device of its own of one whose storage is a copy of another's (`copied` is `'here'`, or no member has answered
    * yet): new keys, durably, under which nobody knows it. Then it is closed. Opened again it shows what it showed, read-only,
-   * and keeps what is typed; once it is let in again, by `join` with an invite, it writes under its own name what was typed
-   * and could not be written. `name`: what others are to see it called; default: as before. Fails with `NOT_ALLOWED` where
+   * keeps what is typed, and asks the members that it meets to be let in (`Space.letIn`); an invite does as well. Then it
+   * writes under its own name what was typed and could not be written. `name`: what others are to see it called; default: as before. Fails with `NOT_ALLOWED` where
    * the storage is no such copy, with `STORAGE_DAMAGED` where a space could not be opened, and with the storage's errors:
    * then it is what it was.
    */
@@ -526,6 +526,7 @@ export class Skein extends Emitter<SkeinEvents> {
       copyIds: this.#copyIds,
       copies: this.#copies,
       formerly: this.#device.formerly,
+      request: () => this.#device.request(),
       epochKeys,
       connections: () => this.#connections,
       introducible: introducible(this.#options.transports ?? []),

@@ -1,6 +1,7 @@
 /** What a space tells of. */
 import type { SkeinError } from './errors.ts'
 import type { Member } from './space-members.ts'
+import type { Asking } from './sync/admission.ts'
 import type { DeviceId } from './trust/members.ts'
 import type { AppEntry } from './views/app-entry.ts'
 
@@ -21,6 +22,8 @@ export interface SpaceEvents {
   storage: { error: SkeinError | null }
   /** A peer sent, or wrote, what breaks a rule; it was left out. */
   'peer-error': { device: DeviceId; error: SkeinError }
+  /** A device asks to be let in that comes of a copy of a member's storage: `letIn` does. */
+  asked: Asking
   /** Entries had to leave documents and events, as their author was cut: `excluded()` lists them. */
   excluded: object
   /** A device that had been removed is back, since whoever removed it has been cut, and no one else had seen it. */

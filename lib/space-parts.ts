@@ -38,6 +38,8 @@ import { ViewStore } from './views/view-store.ts'
 export interface PartsContext extends LogsContext {
   /** What this device was before, where its storage was a copy; or null. */
   readonly formerly: Formerly | null
+  /** With what it then asks to be let in, or null. */
+  readonly request: () => Uint8Array | null
   /** Keys of content that it had then. */
   readonly epochKeys: readonly Uint8Array[]
   readonly connections: () => Iterable<PeerConnection>
@@ -178,6 +180,8 @@ export class SpaceParts {
       },
       device: this.me,
       copies: context.copies,
+      request: () => (this.#awaitsLetIn && this.role === null ? context.request() : null),
+      onRequest: (device, bytes) => this.admission.asked(device, bytes),
       readPresence: (bytes) => presence.read(bytes),
       onPresence: (sealed) => this.#receivePresence(presence, sealed),
       onPresenceGone: (devices) => this.documents.presenceGone(devices),
@@ -260,6 +264,7 @@ export class SpaceParts {
       positionOf: (device) => this.logs.positionOf(device),
       onPeerError: (device, error) => this.emit('peer-error', { device, error }),
       lift: (device, role) => this.roles.lift(device, role),
+      onAsked: (asking) => this.emit('asked', asking),
       onRecovering: (device) => {
         this.#recovering.add(device)
         this.sync.update()

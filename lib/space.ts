@@ -31,7 +31,7 @@ import { contentsOf, exportOf, takeInBundle } from './space-bundles.ts'
 import type { SpaceEvents } from './space-events.ts'
 import { formerMembersOf, replicasOf, type FormerMember, type Member } from './space-members.ts'
 import { SpaceParts, type PartsContext } from './space-parts.ts'
-import type { InviteOptions, OpenInvite } from './sync/admission.ts'
+import type { Asking, InviteOptions, OpenInvite } from './sync/admission.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import type { Replica } from './sync/replicas.ts'
 import type { DeviceRecord, GrantedRole, Role } from './trust/control.ts'
@@ -240,6 +240,24 @@ export class Space extends Emitter<SpaceEvents> {
   async grant(device: DeviceId, role: GrantedRole, options: AsOwnerOptions = {}): Promise<void> {
     await this.ready()
     await rolesFor(this.#parts, options).grant(device, role)
+  }
+
+  /**
+   * Devices that have asked to be let in since the space was opened here: each comes of a copy of a member's storage, which
+   * has become a device of its own (`Skein.becomeOwnDevice`). `asked` tells of them, where this device may let any in.
+   */
+  async asking(): Promise<Asking[]> {
+    await this.ready()
+    return this.#parts.admission.asking
+  }
+
+  /**
+   * Lets one of these in: by default with the role of the device that it is a copy of, an owner's as an admin. Fails with
+   * `DEVICE_UNKNOWN`, `NOT_ALLOWED`.
+   */
+  async letIn(device: DeviceId, { role }: { role?: GrantedRole } = {}): Promise<void> {
+    await this.ready()
+    await this.#parts.admission.letIn(device, role)
   }
 
   /**

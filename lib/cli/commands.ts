@@ -56,6 +56,12 @@ export const commands: readonly CommandEntry[] = [
   ),
   entry(
     groups.spaces,
+    'admit',
+    'let a copied home in again, or list those that ask',
+    () => import('./commands/admit.ts')
+  ),
+  entry(
+    groups.spaces,
     'renew',
     'make a copied home a device of its own',
     () => import('./commands/renew.ts')

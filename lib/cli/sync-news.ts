@@ -44,6 +44,13 @@ export class SyncNews {
           `${space.name}: ${who[0]} is back, since ${who[1]}, who had removed it, was removed`
         )
       }),
+      space.on('asked', ({ device, name, person, formerly }) => {
+        const value = { event: 'asked', space: space.id, device, name, person, formerly }
+        this.#out.emit(value, () => {
+          const what = `${name}, a copy of ${nameOf(space, formerly)}, asks to be let in: skein admit ${device.slice(0, 8)}`
+          return this.#line(space, what)
+        })
+      }),
       space.on('fork', ({ device }) => {
         this.#out.warn(
           `${space.name}: the log of ${nameOf(space, device)} has two versions; one stays, and what hung on the other is written again`

@@ -21,6 +21,7 @@ import {
   type Role
 } from '../trust/control.ts'
 import type { ControlState } from '../trust/control-state.ts'
+import { openCopyRequest, type CopyRequest } from '../trust/copy.ts'
 import {
   encodePairingAnswer,
   formatInvite,
@@ -33,6 +34,8 @@ import { mayGrant, wouldRaise, type DeviceId } from '../trust/members.ts'
 
 /** Pairing channels on one connection beyond which invites that are over are not offered any more. */
 const maxOffers = 64
+/** Devices that ask as copies, beyond which the first is forgotten. */
+const maxRequests = 16
 
 export interface InviteOptions {
   /** Default 'writer'. */
@@ -58,6 +61,16 @@ export interface OpenInvite {
   readonly issuer: DeviceId
 }
 
+/** A device that asks to be let in: it comes of a copy of a member's storage, which has become a device of its own. */
+export interface Asking {
+  readonly device: DeviceId
+  /** What it calls itself. */
+  readonly name: string
+  readonly person: string
+  /** The member that it is a copy of. */
+  readonly formerly: DeviceId
+}
+
 export interface AdmissionOptions {
   readonly platform: Platform
   readonly device: DeviceId
@@ -69,6 +82,7 @@ export interface AdmissionOptions {
   readonly onPeerError: (device: DeviceId, error: SkeinError) => void
   /** Ends the cuts that are in force for a device; false where this device may not. */
   readonly lift: (device: DeviceId, role: GrantedRole) => Promise<boolean>
+  readonly onAsked: (asking: Asking) => void
   /** A device has proven that it holds the key of a cold owner 1. */
   readonly onRecovering: (device: DeviceId) => void
 }
@@ -77,6 +91,7 @@ export class Admission {
   readonly #options: AdmissionOptions
   readonly #offersByConnection = new Map<PeerConnection, Map<string, Channel>>()
   #answering: Promise<unknown> = Promise.resolve()
+  readonly #requestsByDevice = new Map<DeviceId, CopyRequest>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -207,6 +222,40 @@ export class Admission {
     offers.set(key, offerPairing(connection, signKey, answer))
   }
 
+  /** A device that is no member asks to be let in. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  asked(device: DeviceId, bytes: Uint8Array): void {
+    const request = openCopyRequest(bytes, fromHex(device))
+    const former = this.#options.control.members.get(toHex(request.former))
+    // Of one that was removed nobody has to hear, and who may let nobody in can do nothing about it.
+    if (former?.role == null || !mayGrant(this.#role, 'reader')) return
+    this.#requestsByDevice.delete(device)
+    this.#requestsByDevice.set(device, request)
+    for (const oldest of [...this.#requestsByDevice.keys()].slice(0, -maxRequests))
+      this.#requestsByDevice.delete(oldest)
+    this.#options.onAsked(askingOf(device, request))
+  }
+
+  /** Those that have asked since the space was opened, and are not in. */
+  get asking(): Asking[] {
+    const { members } = this.#options.control
+    return [...this.#requestsByDevice]
+      .filter(([device]) => members.get(device)?.role == null)
+      .map(([device, request]) => askingOf(device, request))
+  }
+
+  /** Lets one of those in; by default with the role of the device that it was. Fails with `DEVICE_UNKNOWN`, `NOT_ALLOWED`. */
+  async letIn(device: DeviceId, role?: GrantedRole): Promise<void> {
+    const { members } = this.#options.control
+    const request = this.#requestsByDevice.get(device)
+    if (request === undefined)
+      throw new SkeinError('DEVICE_UNKNOWN', 'No such device has asked to be let in')
+    const former = members.get(toHex(request.former))?.role ?? null
+    if (role === undefined && former === null)
+      throw new SkeinError('NOT_ALLOWED', 'The device that it comes of has been removed')
+    await this.admit(request.record, role ?? (former === 'owner' ? 'admin' : former!))
+    this.#requestsByDevice.delete(device)
+  }
+
   /** After a new invite or a new member. */
   update(connections: Iterable<PeerConnection>): void {
     for (const connection of connections) this.offer(connection)
@@ -310,4 +359,8 @@ export class Admission {
       encodeGrant({ device, role, from, invite, sealedKeys })
     )
   }
+}
+
+function askingOf(device: DeviceId, { record, former }: CopyRequest): Asking {
+  return { device, name: record.name, person: record.person, formerly: toHex(former) }
 }

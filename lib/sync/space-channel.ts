@@ -11,6 +11,7 @@
  *     6 differs                          // what the sender has of a log that seems to have two versions: see forks.ts
  *     7 branch                           // what it has instead
  *     8 copies                           // runs of one device: see copies.ts
+ *     9 request                          // to be let in, of a device that comes of a copy: see trust/copy.ts
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -72,6 +73,10 @@ export interface SpaceChannelHost {
   readonly onBranch: (channel: SpaceChannel, bytes: Uint8Array) => void
   /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly onCopies: (channel: SpaceChannel, bytes: Uint8Array) => void
+  /** With what this device asks a member to be let in, or null. */
+  readonly request: () => Uint8Array | null
+  /** A device that is no member asks to be let in. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly onRequest: (channel: SpaceChannel, bytes: Uint8Array) => void
   /** `hasEnded`: the other side has ended it, over a connection that is open. */
   readonly onClosed: (channel: SpaceChannel, hasEnded: boolean) => void
 }
@@ -90,6 +95,8 @@ export class SpaceChannel {
   readonly #unsent: Holding[] = []
   /** What came before the other side was known for a member. */
   #early: Uint8Array | null = null
+  #hasRequested = false
+  #isRequested = false
   #askSecond = 0
   #askCount = 0
 
@@ -110,13 +117,15 @@ export class SpaceChannel {
         (bytes) => this.#isWithinRate() && this.#host.onIntroduction(this, bytes),
         (bytes) => this.#isWithinRate() && this.#host.onDiffers(this, bytes),
         (bytes) => this.#isWithinRate() && this.#host.onBranch(this, bytes),
-        (bytes) => this.#onCopies(bytes)
+        (bytes) => this.#onCopies(bytes),
+        (bytes) => this.#onRequest(bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
         this.#dismiss()
         this.hasHoldings = false
         this.#claimed = []
+        this.#hasRequested = this.#isRequested = false
       }
     })
   }
@@ -148,6 +157,7 @@ export class SpaceChannel {
     this.#host.onAdmitted(this)
     this.#sendAll()
     this.#takeEarly()
+    this.#request()
     if (this.#claimed.length > 0) this.#host.onHolds(this, this.#claimed)
   }
 
@@ -259,6 +269,21 @@ export class SpaceChannel {
   #onCopies(bytes: Uint8Array): void {
     if (!this.#isAdmitted) this.#early ??= bytes
     else if (this.#isWithinRate()) this.#host.onCopies(this, bytes)
+  }
+
+  /** Asks this member to be let in, where this device is to ask: once. */
+  #request(): void {
+    const request = this.#hasRequested ? null : this.#host.request()
+    if (request === null) return
+    this.#hasRequested = true
+    this.#channel.send(9, request)
+  }
+
+  /** Looked at once over a connection. */
+  #onRequest(bytes: Uint8Array): void {
+    if (this.#isRequested || this.#host.isMember(this.device)) return
+    this.#isRequested = true
+    this.#host.onRequest(this, bytes)
   }
 
   #takeEarly(): void {

@@ -50,6 +50,9 @@ export interface SpaceSyncOptions {
   readonly onWithheld: (device: DeviceId, blocks: number) => void
   readonly device: DeviceId
   readonly copies: Copies
+  readonly request: SpaceChannelHost['request']
+  /** A device that is no member asks to be let in. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
+  readonly onRequest: (device: DeviceId, bytes: Uint8Array) => void
   /** Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly readPresence: (bytes: Uint8Array) => SealedPresence
   readonly onPresence: (presence: SealedPresence) => void
@@ -237,6 +240,8 @@ export class SpaceSync {
       onLook: (_, look) => options.onLook(channel.device, look),
       onDiffers: (_, bytes) => this.#answerDiffers(channel, bytes),
       onBranch: (_, bytes) => options.onBranch(bytes, (again) => channel.sendDiffers(again)),
+      request: options.request,
+      onRequest: (_, bytes) => options.onRequest(channel.device, bytes),
       onCopies: (_, bytes) => options.copies.receive(channel, bytes),
       onClosed: (_, hasEnded) => {
         options.copies.left(channel, hasEnded)

@@ -40,6 +40,7 @@ const spaceEvents: EventNames<SpaceEvents> = {
   holdings: true,
   storage: true,
   'peer-error': true,
+  asked: true,
   excluded: true,
   returned: true,
   split: true,

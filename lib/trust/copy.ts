@@ -12,15 +12,18 @@
  * A copy may become a device of its own, with new keys. The device that it was signs that it comes of it:
  *
  *     proof     := Ed25519 by the former device over ('skein/renewed', signKey)
+ *     request   := version(1 byte: 1) • device • former(32) • proof(64)       // to be let in; device: see control.ts
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import { decodeAll, fromHex, readBytes, toHex } from '../bytes.ts'
+import { decodeAll, equalBytes, fromHex, readBytes, toHex } from '../bytes.ts'
 import { sign, verify } from '../crypto.ts'
 import { SkeinError } from '../errors.ts'
 import type { DeviceKeys } from '../transport.ts'
+import { readDevice, writeDevice, type DeviceRecord } from './control.ts'
 
 const letterVersion = 1
+const requestVersion = 1
 export const runBytes = 16
 /** A letter names the last copies. */
 export const maxCopies = 64
@@ -95,4 +98,41 @@ function readLetter(bytes: Uint8Array): { letter: Letter; signature: Uint8Array 
 /** Says that the device of that public signing key comes of the one whose keys these are. */
 export function proofOfRenewal(signKey: Uint8Array, former: DeviceKeys): Uint8Array {
   return sign(former, 'skein/renewed', signKey)
+}
+
+/** A device that comes of a copy of another's storage, and asks to be let in. */
+export interface CopyRequest {
+  readonly record: DeviceRecord
+  /** Its public signing key. */
+  readonly former: Uint8Array
+}
+
+export function encodeCopyRequest({ record, former }: CopyRequest, proof: Uint8Array): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeUint8(encoder, requestVersion)
+  writeDevice(encoder, record)
+  encoding.writeUint8Array(encoder, former)
+  encoding.writeUint8Array(encoder, proof)
+  return encoding.toUint8Array(encoder)
+}
+
+/**
+ * The request of the device of that public signing key. Fails with `BAD_ENCODING`, or `BAD_SEAL` where it is another's or
+ * the former device has not signed that it comes of it.
+ */
+export function openCopyRequest(bytes: Uint8Array, signKey: Uint8Array): CopyRequest {
+  const { proof, ...request } = decodeAll(bytes, 'request of a copy', (decoder) => {
+    const version = decoding.readUint8(decoder)
+    if (version !== requestVersion) throw new RangeError(`A request of version ${version}`)
+    const record = readDevice(decoder)
+    return { record, former: readBytes(decoder, 32), proof: readBytes(decoder, 64) }
+  })
+  const isRight =
+    equalBytes(request.record.signKey, signKey) &&
+    verify(proof, request.former, 'skein/renewed', signKey)
+  if (isRight) return request
+  throw new SkeinError(
+    'BAD_SEAL',
+    'A device asks to be let in as the copy of one that it is not of'
+  )
 }

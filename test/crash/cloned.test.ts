@@ -6,7 +6,7 @@ import { cpSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Document, Space } from '../../lib/index.ts'
+import type { Document, Space, SpaceEvents } from '../../lib/index.ts'
 import { until, whenText } from '../devices.ts'
 import { deadline } from '../events.ts'
 import { stage, whenMembers, write } from './story.ts'
@@ -25,6 +25,11 @@ function forksIn(space: Space): string[] {
 
 function textOf(document: Document): string {
   return document.doc.getText('body').toString()
+}
+
+/** The first that asks to be let in. */
+function whenAsked(space: Space): Promise<SpaceEvents['asked']> {
+  return new Promise((resolve) => void space.once('asked', resolve))
 }
 
 function whenPeer(space: Space, device: string): Promise<void> {
@@ -80,10 +85,16 @@ test('bob’s folder is cloned, and both run: the clone steps aside, becomes a d
   }
   await using clone = story.device('clone')
   assert.is.not(await clone.id(), id)
+  const asking = whenAsked(space)
   const { readOnly } = await clone.when({ text: 'alice bob ', role: null })
   assert.ok(readOnly)
   await clone.type('waiting ')
-  await clone.join(await space.invite())
+  const { device, name, formerly } = await deadline(asking, 20_000, 'it asks to be let in')
+  assert.is(device, await clone.id())
+  assert.is(name, 'clone')
+  assert.is(formerly, id)
+  assert.is(space.members().length, 2, 'nobody is let in without a word')
+  await space.letIn(device)
   await clone.when({ role: 'writer', readOnly: false })
   await clone.write('in ')
   await whenMembers(space, 3)

@@ -4,10 +4,20 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { memory, MemoryNetwork } from '../../adapters/memory.ts'
 import { platform as nodePlatform } from '../../adapters/node/platform.ts'
-import { Skein, SkeinError, type Document, type Platform, type Space } from '../../lib/index.ts'
+import {
+  Skein,
+  SkeinError,
+  type DeviceKeys,
+  type Document,
+  type Platform,
+  type Space,
+  type SpaceEvents
+} from '../../lib/index.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'
 import type HypercoreStorage from 'hypercore-storage'
 import type { StoredAuth } from 'hypercore-storage'
+import { signKeysFrom } from '../../lib/crypto.ts'
+import { encodeCopyRequest, openCopyRequest, proofOfRenewal } from '../../lib/trust/copy.ts'
 import { StoreImage, type StoredLog } from '../../lib/log/store-image.ts'
 import { logKeyOf } from '../../lib/log/log.ts'
 import { scratch } from '../crash/lab.ts'
@@ -247,6 +257,107 @@ test('what a clone had written that nobody has comes through, also where the ori
     for (const one of [clone, bob, alice]) await one.close()
     assert.equal(await problemsIn(at), [])
   }
+})
+
+test('a renewed clone asks members to be let in, and is by whoever may; nobody else asks in its place', async () => {
+  using folder = scratch('renewal')
+  const story = await stage(folder.path)
+  const { alice, atAlice, bob, network } = story
+  const [bobsId, at] = [bob.id, copyOfBob(story)]
+  let clone = await start(at, 'bob', network)
+  await whenCopied(clone, 'here')
+  type(await clone.spaces()[0]!.open('plans'), 'typed;')
+  await clone.becomeOwnDevice({ name: 'clone' })
+  const asked: SpaceEvents['asked'][] = []
+  const atBob = bob.spaces()[0]!
+  atBob.on('asked', () => assert.unreachable('bob may let nobody in'))
+  const isAsked = new Promise<void>((resolve) => {
+    atAlice.on('asked', (asking) => {
+      asked.push(asking)
+      resolve()
+    })
+  })
+  clone = await start(at, 'clone', network)
+  const atClone = clone.spaces()[0]!
+  await deadline(isAsked, waitMs, 'it asks')
+  const asking = { device: clone.id, name: 'clone', person: 'bob', formerly: bobsId }
+  assert.equal(asked, [asking])
+  assert.equal(await atAlice.asking(), [asking])
+  assert.equal(await atBob.asking(), [])
+  await rejects(atBob.letIn(clone.id), 'DEVICE_UNKNOWN')
+  await rejects(atAlice.letIn(bobsId), 'DEVICE_UNKNOWN')
+  assert.is(atClone.role, null)
+  assert.is(atAlice.members().length, 2)
+
+  await atAlice.letIn(clone.id)
+  assert.equal(await atAlice.asking(), [])
+  await deadline(whenMayWrite(atClone), waitMs, 'it may write')
+  assert.is(atClone.role, 'writer')
+  const spaces = [atAlice, atBob, atClone]
+  await whenAllHave(await Promise.all(spaces.map((space) => space.open('plans'))), [
+    'first;',
+    'typed;'
+  ])
+  // It asks no more.
+  await clone.close()
+  clone = await start(at, 'clone', network)
+  const note = await clone.spaces()[0]!.open('plans')
+  await write(note, 'more;')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'somebody holds it')
+  assert.is(asked.length, 1)
+  for (const one of [clone, bob, alice]) await one.close()
+})
+
+test('the copy of a removed device is not heard, and no device asks as the copy of another', async () => {
+  using folder = scratch('renewal')
+  const story = await stage(folder.path)
+  const { alice, atAlice, bob, network } = story
+  const at = copyOfBob(story)
+  let clone = await start(at, 'bob', network)
+  await whenCopied(clone, 'here')
+  await clone.becomeOwnDevice({ name: 'clone' })
+  await atAlice.remove(bob.id)
+  atAlice.on('asked', () => assert.unreachable('the copy of a removed device is heard'))
+  clone = await start(at, 'clone', network)
+  await deadline(
+    until(
+      (listener) => alice.on('connection', listener),
+      () => alice.peers.includes(clone.id),
+      'they are connected'
+    ),
+    waitMs,
+    'they are connected'
+  )
+  // What comes over one connection comes in order: the next invite is answered after the request.
+  await deadline(clone.join(await atAlice.invite({ role: 'reader' })), waitMs, 'it joins')
+  for (const one of [clone, bob, alice]) await one.close()
+
+  const keys = (byte: number): DeviceKeys => signKeysFrom(new Uint8Array(32).fill(byte))
+  const [former, device, other] = [keys(1), keys(2), keys(3)]
+  const record = {
+    signKey: device.publicKey,
+    boxKey: new Uint8Array(32),
+    salt: new Uint8Array(16),
+    name: 'clone',
+    person: 'bob'
+  }
+  const request = { record, former: former.publicKey }
+  const right = encodeCopyRequest(request, proofOfRenewal(device.publicKey, former))
+  assert.equal(openCopyRequest(right, device.publicKey), request)
+  const wrong = [
+    () => openCopyRequest(right, other.publicKey),
+    () =>
+      openCopyRequest(
+        encodeCopyRequest(request, proofOfRenewal(device.publicKey, other)),
+        device.publicKey
+      ),
+    () =>
+      openCopyRequest(
+        encodeCopyRequest(request, proofOfRenewal(other.publicKey, former)),
+        device.publicKey
+      )
+  ]
+  for (const open of wrong) assert.throws(open, (error: SkeinError) => error.code === 'BAD_SEAL')
 })
 
 test('a renewal that was cut short after the keys is ended at the next opening', async () => {

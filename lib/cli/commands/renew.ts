@@ -19,16 +19,17 @@ export default defineCommand({
         'after',
         `
 For a home that was copied from one that goes on being used. It gets keys of its own, and shows what it shows, read-only,
-until it is let in again by an invite; then what was typed in it, and could not be written, is written under its own name.
+until it is let in again: it asks who is online (\`skein admit\` there), or joins by an invite. Then what was typed in it, and
+could not be written, is written under its own name.
 A restored backup, whose original is gone, needs none of this: it goes on as the device that it was.
-${examples(["skein renew --name 'new laptop' --yes", 'then join its spaces anew'])}`
+${examples(["skein renew --name 'new laptop' --yes", 'then skein sync, and somebody lets it in'])}`
       ),
   async run(context, _, { name, yes, timeout }) {
     const { home, out } = context
     if (yes !== true) {
       throw new Failure('This home would no longer be the device that it is a copy of', {
         exitCode: exitCodes.usage,
-        advice: 'Add --yes to do so. Its spaces let it in again by an invite.'
+        advice: 'Add --yes to do so. Somebody in each of its spaces has to let it in again.'
       })
     }
     const spaces = home.skein.spaces().map((space) => space.name)
@@ -41,7 +42,7 @@ ${examples(["skein renew --name 'new laptop' --yes", 'then join its spaces anew'
     }
     out.emit({ renewed: true, spaces }, () => {
       const { style } = out
-      return `This home is a device of its own now.\nNext: ${style.bold('skein join')} with an invite to each of its spaces.`
+      return `This home is a device of its own now.\nNext: ${style.bold('skein sync')}, while somebody in each of its spaces runs ${style.bold('skein admit')}.`
     })
   }
 })
