@@ -1,4 +1,5 @@
 /** What a space does with an entry that its feed delivers, and when entries count no longer or roles have changed. */
+import { toHex } from './bytes.ts'
 import type { Documents } from './documents.ts'
 import { SkeinError } from './errors.ts'
 import type { ForkRepair } from './fork-repair.ts'
@@ -94,9 +95,14 @@ export class Delivery {
   async leaveOut(counts: Counts): Promise<void> {
     const isCounted = ({ log, from }: EntryRef): boolean =>
       from < (counts.get(log) ?? Number.POSITIVE_INFINITY)
-    const { ownLog, own } = this.#parts.logs
-    if ([...counts.keys()].every((id) => this.#parts.logs.feed.log(id)?.name.core === 'control'))
-      return
+    const { ownLog, own, feed } = this.#parts.logs
+    for (const [id, length] of counts) {
+      const name = feed.log(id)?.name
+      if (name?.core !== 'control') continue
+      this.#parts.control.withdraw(toHex(name.device), length)
+      this.#parts.logs.trustChanged()
+    }
+    if ([...counts.keys()].every((id) => feed.log(id)?.name.core === 'control')) return
     // What this device wrote may count again: what it writes from now on must not be taken for it.
     const isOwn = counts.has(own.content.id)
     if (isOwn) await ownLog.newSession()

@@ -232,9 +232,9 @@ export class SpaceLogs {
   }
 
   /** A control entry as the rules take it: with what it declares to have seen of others' control logs. */
-  controlEntryOf({ device, from, entry: { kind, body, deps } }: Delivered): ControlEntry {
+  controlEntryOf({ device, from, to, entry: { kind, body, deps } }: Delivered): ControlEntry {
     const seen = seenIn(deps, (log) => this.feed.log(log)?.name)
-    return { device, seq: from, kind, body, seen }
+    return { device, seq: from, last: to - 1, kind, body, seen }
   }
 
   /** How far a device's logs are known here. */

@@ -101,11 +101,11 @@ async function readControl(control: ControlState, logs: readonly StoredLog[]): P
   }
   // Their order does not matter, and which of them fork is not known yet.
   const entries = weave(threads, (log, keyId) => blockKeyOf(control, log.name, keyId))
-  for await (const { log, from, entry } of entries) {
+  for await (const { log, from, to, entry } of entries) {
     if (entry === null) continue
     const { kind, body, deps } = entry
     const seen = seenIn(deps, (id) => logs.find((other) => other.id === id)?.name)
-    control.add({ device: toHex(log.name.device), seq: from, kind, body, seen })
+    control.add({ device: toHex(log.name.device), seq: from, last: to - 1, kind, body, seen })
   }
 }
 

@@ -61,6 +61,8 @@ const countsOfEachVersion: ReadonlySet<number> = new Set([
 interface Position {
   readonly issuer: DeviceId
   readonly seq: number
+  /** Of its last block. */
+  readonly last: number
 }
 
 interface IssuedInvite extends Position {
@@ -83,8 +85,8 @@ export class ControlState {
   /** Anyone can write an entry with a key that another's invite has. */
   readonly #invitesByKey = new Map<string, IssuedInvite[]>()
   readonly #revocations: (Position & { key: string })[] = []
-  readonly #unknownCriticals: (Position & { kind: number })[] = []
-  readonly #added = new Set<string>()
+  #unknownCriticals: (Position & { kind: number })[] = []
+  readonly #addedByName = new Map<string, ControlEntry>()
   /** By author and place of the entries that prove them. */
   readonly #controlForks = new Map<string, ControlFork>()
   readonly #forkProofs = new Map<
@@ -126,8 +128,8 @@ export class ControlState {
   add(entry: ControlEntry): ControlChange {
     // Of a log that forked, the same entry may come in several ways.
     const name = entryNameOf(entry)
-    if (this.#added.has(name)) return { members: false, keys: false, forked: null }
-    this.#added.add(name)
+    if (this.#addedByName.has(name)) return { members: false, keys: false, forked: null }
+    this.#addedByName.set(name, entry)
     let members = this.#set.add(entry)
     let keys = false
     let forked: ForkProof | null = null
@@ -147,16 +149,38 @@ export class ControlState {
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error // Malformed: counts for nothing, on every peer alike.
     }
-    const { device: issuer, seq, kind } = entry
-    if (!knownKinds.has(kind) && kind % 2 === 1) this.#unknownCriticals.push({ issuer, seq, kind })
+    const { device: issuer, seq, last = seq, kind } = entry
+    if (!knownKinds.has(kind) && kind % 2 === 1)
+      this.#unknownCriticals.push({ issuer, seq, last, kind })
     return { members, keys, forked }
+  }
+
+  /**
+   * Another version of a device's control log has taken the place of the one that was here, which it is like up to that
+   * length. What stood there counts no more, as for those who never held it; but for what counts of each version.
+   */
+  withdraw(device: DeviceId, common: number): void {
+    const isGone = ({
+      seq,
+      last = seq,
+      kind
+    }: Pick<ControlEntry, 'seq' | 'last' | 'kind'>): boolean =>
+      last >= common && (seq < common || !countsOfEachVersion.has(kind))
+    this.#set.withdraw(device, common)
+    for (const [name, entry] of this.#addedByName)
+      if (entry.device === device && isGone(entry)) this.#addedByName.delete(name)
+    this.epochs.withdraw((entry) => entry.device === device && isGone(entry))
+    const stays = ({ issuer, last }: Position): boolean => issuer !== device || last < common
+    for (const [key, issued] of this.#invitesByKey)
+      this.#invitesByKey.set(key, issued.filter(stays))
+    this.#unknownCriticals = this.#unknownCriticals.filter(stays)
   }
 
   /** Where it stands that a control log has several versions. */
   get controlForks(): Position[] {
     return [...this.#controlForks.keys()].map((place) => {
       const [issuer, seq] = place.split(' ') as [string, string]
-      return { issuer, seq: Number(seq) }
+      return { issuer, seq: Number(seq), last: Number(seq) }
     })
   }
 
@@ -241,20 +265,20 @@ export class ControlState {
     const valid = issued.filter(
       (invite) =>
         mayGrant(this.#roleAt(invite), invite.entry.role) &&
-        !this.#set.isPowerless(invite.issuer, invite.seq)
+        !this.#set.isPowerless(invite.issuer, invite.seq, invite.last)
     )
     valid.sort((a, b) => this.#bySeniority(a, b))
     return valid[0] ?? null
   }
 
   /** The role that an entry was written under: what was written while powerless stays powerless. */
-  #roleAt({ issuer, seq }: Position): Role | null {
+  #roleAt({ issuer, seq }: Pick<Position, 'issuer' | 'seq'>): Role | null {
     const member = this.members.get(issuer)
     return member === undefined ? null : roleAtControl(member, seq)
   }
 
-  #bySeniority(a: Position, b: Position): number {
-    const rankOf = ({ issuer }: Position): number => this.members.get(issuer)?.rank ?? 0
+  #bySeniority(a: IssuedInvite, b: IssuedInvite): number {
+    const rankOf = ({ issuer }: IssuedInvite): number => this.members.get(issuer)?.rank ?? 0
     return rankOf(b) - rankOf(a) || b.seq - a.seq || (a.issuer < b.issuer ? -1 : 1)
   }
 
@@ -281,7 +305,7 @@ export class ControlState {
       if (entry !== null && countsOfEachVersion.has(entry.kind)) {
         const { kind, body } = entry
         // What it says it has seen counts for nothing there.
-        keys = this.add({ device, seq: from, kind, body, seen: [] }).keys || keys
+        keys = this.add({ device, seq: from, last: common + i, kind, body, seen: [] }).keys || keys
       }
       if (assembler.isEmpty) from = common + i + 1
     }
@@ -295,14 +319,15 @@ export class ControlState {
     return proof
   }
 
-  #readInvite({ device, seq, kind, body }: ControlEntry): void {
+  #readInvite({ device, seq, last = seq, kind, body }: ControlEntry): void {
     if (kind === kinds.invite) {
       const entry = decodeInviteEntry(body)
       const key = toHex(entry.publicKey)
       const issued = this.#invitesByKey.get(key) ?? []
-      this.#invitesByKey.set(key, [...issued, { issuer: device, seq, entry }])
+      this.#invitesByKey.set(key, [...issued, { issuer: device, seq, last, entry }])
     } else if (kind === kinds.inviteRevoke) {
-      this.#revocations.push({ issuer: device, seq, key: toHex(decodeInviteRevoke(body)) })
+      const of = toHex(decodeInviteRevoke(body))
+      this.#revocations.push({ issuer: device, seq, last, key: of })
     }
   }
 }

@@ -47,7 +47,7 @@ export interface Gap {
 
 export class Epochs {
   readonly #options: EpochsOptions
-  readonly #entries: ControlEntry[] = []
+  #entries: ControlEntry[] = []
   readonly #issued: Issued[] = []
   /** Worked out when they are asked for, anew after each entry: every edit asks. */
   #usable: readonly Issued[] | null = null
@@ -78,6 +78,14 @@ export class Epochs {
     if (kind !== kinds.cut) return false
     const { epoch } = decodeCut(body)
     return epoch.length > 0 && this.#addEpoch(device, seq, decodeEpoch(epoch))
+  }
+
+  /** These entries count no more; the keys that came by them stay. */
+  withdraw(isGone: (entry: ControlEntry) => boolean): void {
+    this.#entries = this.#entries.filter((entry) => !isGone(entry))
+    for (const issued of this.#issued) issued.out = null
+    this.#usable = null
+    this.#all = null
   }
 
   /** The key that new content is sealed under, or null while this device holds none that may be used. */

@@ -59,6 +59,7 @@ type Power =
 /** An entry that has consequences if its author had the power for them. */
 interface Op {
   readonly seq: number
+  readonly last: number
   readonly power: Power | null
   readonly seen: NonNullable<ControlEntry['seen']>
 }
@@ -66,6 +67,8 @@ interface Op {
 interface NominalGrant extends Standing {
   readonly record: DeviceRecord
   readonly invite: Uint8Array
+  /** Of who granted it. */
+  readonly issuerRank: number
   readonly isValid: boolean
 }
 
@@ -81,10 +84,10 @@ class Party {
   readonly ops: Op[] = []
   readonly leaves: LeaveAt[] = []
   grants: NominalGrant[] = []
-  validGrants: Standing[] = []
+  validGrants: NominalGrant[] = []
   cuts: NominalCut[] = []
-  /** Where versions of its control log part, if it is proven that there are several. */
-  forkedAt = Infinity
+  /** Where versions of its control log part, as far as it is proven that there are several. */
+  readonly partings = new Set<number>()
   /** By the rank of those who do, how far they declare to have seen its control log. */
   declared = new Map<number, number>()
   membership: Membership | null = null
@@ -138,8 +141,8 @@ export class MemberSet {
   /** It is proven that there are several versions of a device's control log, alike up to that length. */
   fork(device: DeviceId, common: number): void {
     const party = this.#party(device)
-    if (common >= party.forkedAt) return
-    party.forkedAt = common
+    if (party.partings.has(common)) return
+    party.partings.add(common)
     this.#isStale = true
   }
 
@@ -148,28 +151,47 @@ export class MemberSet {
    * upholds no cut, until somebody who may has granted the device its role anew, from further on, or has said by a cut which
    * version stays, and how far.
    */
-  isPowerless(device: DeviceId, seq: number): boolean {
+  isPowerless(device: DeviceId, seq: number, last = seq): boolean {
     if (this.#isStale) this.#evaluate()
     const party = this.#parties.get(device)
-    return party !== undefined && this.#isPowerless(party, seq)
+    return party !== undefined && this.#isPowerless(party, { seq, last })
   }
 
-  #isPowerless(party: Party, seq: number): boolean {
-    const { forkedAt, validGrants } = party
-    if (seq < forkedAt) return false
+  #isPowerless(party: Party, { seq, last }: Pick<Op, 'seq' | 'last'>): boolean {
+    const { partings, validGrants } = party
+    // Who forks its log anew, having been granted the role anew, loses it anew.
+    const parted = Math.max(...[...partings].filter((common) => common <= last))
+    if (parted === -Infinity) return false
     const rankThere = this.#nominalRank(party, seq)
-    if (this.#standingCuts(party).some(({ control, rank }) => control > seq && rank > rankThere))
+    if (this.#standingCuts(party).some(({ control, rank }) => control > last && rank > rankThere))
       return false
     return !validGrants.some(
-      ({ rank, from }) => rank >= adminRank && from.control > forkedAt && from.control <= seq
+      ({ rank, from, issuerRank }) =>
+        issuerRank > rankThere && rank >= adminRank && from.control > parted && from.control <= seq
     )
+  }
+
+  /**
+   * Another version of a control log has taken the place of the one that was here, which it is like up to that length: what
+   * stood there counts no more, but for cuts and leaves, which count of every version.
+   */
+  withdraw(device: DeviceId, common: number): void {
+    const party = this.#party(device)
+    const stays = party.ops.flatMap((op) => {
+      if (op.last < common) return [op]
+      // What it says it has seen counts for nothing there.
+      return op.seq >= common && op.power?.kind === 'cut' ? [{ ...op, seen: [] }] : []
+    })
+    party.ops.splice(0, party.ops.length, ...stays)
+    this.#isStale = true
   }
 
   /** Takes an entry in; true if it may have changed who is a member. Malformed ones and strangers' count for nothing. */
   add(entry: ControlEntry): boolean {
     const party = this.#party(entry.device)
     const isLeave = entry.kind === kinds.leave && this.#addLeave(party, entry)
-    const op: Op = { seq: entry.seq, power: powerOf(entry), seen: entry.seen ?? [] }
+    const { seq, last = seq, seen = [] } = entry
+    const op: Op = { seq, last, power: powerOf(entry), seen }
     if (op.power === null && op.seen.length === 0) return isLeave
     insert(party.ops, op)
     if (this.#isStale) return true
@@ -189,7 +211,7 @@ export class MemberSet {
   #take(party: Party, op: Op): boolean {
     const nominal = this.#nominalRank(party, op.seq)
     if (nominal < adminRank) return false
-    const isPowerless = this.#isPowerless(party, op.seq)
+    const isPowerless = this.#isPowerless(party, op)
     const isValid = this.#rankAt(party, op.seq) === nominal
     const { power } = op
     if (isValid && !isPowerless && op.seen.length > 0) {
@@ -203,7 +225,7 @@ export class MemberSet {
     else if (power.kind === 'grant') {
       const rank = rankOfGrant(power.grant.role)
       if (rank >= nominal) return this.#isStale
-      const target = this.#addGrant(power.grant, isValid && !isPowerless)
+      const target = this.#addGrant(power.grant, nominal, isValid && !isPowerless)
       // Someone's power begins, and entries that need it are here.
       if (rank >= adminRank && target.ops.length > 0) this.#isStale = true
     } else {
@@ -246,14 +268,14 @@ export class MemberSet {
     for (const party of parties) {
       for (const op of party.ops) {
         if (this.#nominalRank(party, op.seq) !== rank) continue
-        const isPowerless = this.#isPowerless(party, op.seq)
+        const isPowerless = this.#isPowerless(party, op)
         const isValid = this.#rankAt(party, op.seq) === rank
         if (isValid && !isPowerless) this.#declare(op, rank)
         const { power } = op
         if (power === null) continue
         if (power.kind === 'grant') {
           const isInForce = isValid && !isPowerless
-          if (rankOfGrant(power.grant.role) < rank) this.#addGrant(power.grant, isInForce)
+          if (rankOfGrant(power.grant.role) < rank) this.#addGrant(power.grant, rank, isInForce)
         } else if (power.kind === 'cut') this.#addCut(party, op.seq, power, rank, isValid)
         else if (isValid && !isPowerless) {
           const lifts = this.#lifts.get(power.cut) ?? []
@@ -270,9 +292,14 @@ export class MemberSet {
     }
   }
 
-  #addGrant({ device: record, role, from, invite }: Grant, isValid: boolean): Party {
+  #addGrant(
+    { device: record, role, from, invite }: Grant,
+    issuerRank: number,
+    isValid: boolean
+  ): Party {
     const target = this.#party(toHex(record.signKey))
-    this.#give(target, { role, rank: rankOfGrant(role), from, record, invite, isValid })
+    const rank = rankOfGrant(role)
+    this.#give(target, { role, rank, from, record, invite, issuerRank, isValid })
     return target
   }
 
@@ -303,7 +330,7 @@ export class MemberSet {
     }
     target.cuts.push(nominal)
     // It may give back a power that a fork had taken.
-    if (target.forkedAt < Infinity) this.#isStale = true
+    if (target.partings.size > 0) this.#isStale = true
     this.#hasCuts = true
     if (!isValid) this.#fallen.push({ party: target, cut: nominal })
     this.#changed.add(target)
@@ -379,7 +406,8 @@ export class MemberSet {
 const ownerGrant = {
   role: 'owner',
   from: { control: 0, contentCore: 0, content: 0 },
-  invite: new Uint8Array()
+  invite: new Uint8Array(),
+  issuerRank: Infinity
 } as const
 
 function byPlace(a: Standing, b: Standing): number {

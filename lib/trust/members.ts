@@ -12,6 +12,8 @@ export type DeviceId = string
 export interface ControlEntry {
   readonly device: DeviceId
   readonly seq: number
+  /** Where its last block is, if it has several: they may differ between versions of a log. */
+  readonly last?: number
   readonly kind: number
   readonly body: Uint8Array
   /** The lengths of others' control logs that it declares to have seen, those that grew since its author's last entry. */

@@ -8,7 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
 import type { Document, HistoryEntry } from '../../lib/index.ts'
-import { device, joinAs, spaceOf, until, waitMs, type Device } from '../devices.ts'
+import { device, joinAs, spaceOf, until, waitMs, whenSynced, type Device } from '../devices.ts'
 import { deadline, eventually } from '../events.ts'
 import { followed, snapshot, unaware } from '../forking.ts'
 
@@ -143,6 +143,66 @@ test('an owner’s machine that is put back lets nobody come back whom it had re
   await type(await bob.space.open('plans'), 'and ')
   for (const one of [alice, bob])
     await whenWords(await one.space.open('plans'), [...words, 'on', 'and'])
+})
+
+test('who held the version that goes lets go of whom only that let in', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network)
+  await using bob = await device('bob', network, unaware)
+  await using carol = await device('carol', network)
+  await using dave = await device('dave', network)
+  await using mallory = await device('mallory', network)
+  const space = await spaceOf(alice, dave)
+  await joinAs(space, bob, { role: 'admin' })
+  await until(
+    (listener) => dave.space.on('members', listener),
+    () => dave.space.members().length === 3,
+    'dave knows bob'
+  )
+  await bob.skein.close()
+  const putBack = snapshot(bob)
+  network.partition([[alice.key], [bob.key, carol.key], [dave.key], [mallory.key]])
+  await bob.start()
+  await joinAs(bob.space, carol)
+  network.partition([[alice.key, bob.key, carol.key], [dave.key], [mallory.key]])
+  const knows = (one: Device, who: Device): boolean =>
+    one.space.members().some(({ device: id }) => id === who.id)
+  const when = (one: Device, check: () => boolean, what: string): Promise<void> =>
+    until((listener) => one.space.on('members', listener), check, what)
+  await when(alice, () => knows(alice, carol), 'alice knows carol')
+  await bob.skein.close()
+
+  putBack()
+  network.partition([
+    [bob.key, dave.key, mallory.key],
+    [alice.key, carol.key]
+  ])
+  await bob.start()
+  await joinAs(bob.space, mallory)
+  await when(dave, () => knows(dave, mallory), 'dave knows mallory')
+  // It says which version stays.
+  await space.remove(bob.id)
+  await bob.skein.close()
+  await mallory.skein.close()
+  network.heal()
+  await when(
+    dave,
+    () => knows(dave, carol) && !knows(dave, bob),
+    'dave holds the version that stays'
+  )
+  const stay = 'alice carol dave'
+  const names = (one: Device): string =>
+    one.space
+      .members()
+      .map(({ name }) => name)
+      .sort()
+      .join(' ')
+  for (const one of [dave, alice, carol])
+    await when(one, () => names(one) === stay, `to ${one.name}, ${stay} are in`)
+  await deadline(whenSynced(dave.space), waitMs, 'dave has it all')
+  await dave.restart()
+  assert.is(names(dave), stay)
+  await Promise.all([bob.start(), mallory.start()])
 })
 
 test('what others built upon the version that goes is written again, and nobody finds anything wrong', async () => {

@@ -10,6 +10,7 @@ import {
   type GrantedRole
 } from '../../lib/trust/control.ts'
 import { cutNameOf, encodeCut, encodeLift, type CutRole } from '../../lib/trust/cut.ts'
+import type { ControlFork } from '../../lib/trust/member-set.ts'
 import type { ControlEntry } from '../../lib/trust/members.ts'
 import type { Fact } from './naive-members.ts'
 
@@ -40,6 +41,8 @@ export interface RandomHistory {
   readonly owners: readonly string[]
   readonly facts: readonly Fact[]
   readonly entries: readonly ControlEntry[]
+  /** Control logs that have several versions; of the others than the first, only what counts of each is among the entries. */
+  readonly forks: readonly ControlFork[]
 }
 
 const granted = ['mirror', 'reader', 'writer', 'writer', 'admin', 'admin'] as const
@@ -48,7 +51,8 @@ const treeHash = '0000000000000000'
 
 /**
  * `count` entries by owners, admins and others, most of them what such people would write, some of them what nobody
- * should: positions that understate, demotions that are not, lifts of others' cuts.
+ * should: positions that understate, demotions that are not, lifts of others' cuts. Of every second history up to three
+ * control logs, or one of them at several places, have versions besides.
  */
 export function randomHistory(seed: number, count: number): RandomHistory {
   const below = random(seed)
@@ -66,19 +70,31 @@ export function randomHistory(seed: number, count: number): RandomHistory {
   // The first few carry most of the power, as in a real space.
   const someone = (): string => (below(3) > 0 ? devices[below(4)]! : pick(devices))
   const near = (length: number): number => Math.max(0, length - (below(3) === 0 ? below(4) : 0))
+  const forks: ControlFork[] = []
+  const forksUpTo = below(2) === 0 ? 0 : 1 + below(3)
   for (let i = 0; i < count; i++) {
-    const by = someone()
-    const seq = lengths.get(by)!
-    lengths.set(by, seq + 1)
-    const seen = devices
-      .filter((device) => device !== by && below(3) > 0)
-      .map((device) => ({ device, length: near(lengths.get(device)!) }))
+    if (forks.length < forksUpTo && below(6) === 0) {
+      const device = someone()
+      forks.push({ device, common: near(lengths.get(device)!) })
+    }
+    const forked = forks.length > 0 && below(6) === 0 ? pick(forks) : null
+    const by = forked?.device ?? someone()
+    const seq = forked === null ? lengths.get(by)! : forked.common + below(4)
+    const last = seq + (below(8) === 0 ? 1 : 0)
+    if (forked === null) lengths.set(by, last + 1)
+    const seen =
+      forked !== null
+        ? []
+        : devices
+            .filter((device) => device !== by && below(3) > 0)
+            .map((device) => ({ device, length: near(lengths.get(device)!) }))
     const to = pick(devices)
     const control = near(lengths.get(to)!)
     let says: Fact['says']
     let kind: number = kinds.epoch
     let body = new Uint8Array()
-    const draw = below(100)
+    // Of another version cuts, leaves, and keys count.
+    const draw = forked === null ? below(100) : pick([50, 60, 90, 99])
     if (draw < 45) {
       const role = pick(granted)
       const [core, content] = [below(2), below(6)]
@@ -125,8 +141,8 @@ export function randomHistory(seed: number, count: number): RandomHistory {
       kind = kinds.leave
       body = new Uint8Array(encodeLeave({ contentCore: core, content }))
     } else says = { kind: 'other' }
-    facts.push({ by, seq, seen, says })
-    entries.push({ device: by, seq, kind, body, seen })
+    facts.push({ by, seq, last, seen, says })
+    entries.push({ device: by, seq, last, kind, body, seen })
   }
-  return { genesis, owners, facts, entries }
+  return { genesis, owners, facts, entries, forks }
 }

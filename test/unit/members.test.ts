@@ -386,6 +386,83 @@ test('the cut of a junior gives nothing of a forked log its power back', () => {
   assert.equal(history.roles(twoOwners, dave), ['alice owner', 'bob admin', 'dave owner'])
 })
 
+/** The roles where control logs of these devices part at these lengths. */
+function rolesOf(history: History, parting: [Person, number][], genesis = byAlice): string[] {
+  const forks = parting.map(([{ id: device }, common]) => ({ device, common }))
+  const members = membersOf(decodeGenesis(genesis), history.entries, forks)
+  return people.flatMap(({ id, record: { name } }) => {
+    const role = members.get(id)?.role ?? null
+    return role === null ? [] : [`${name} ${role}`]
+  })
+}
+
+test('who forks its log anew, having been granted its role anew, loses its power anew', () => {
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .grant(bob, carol, 'writer')
+    .grant(alice, bob, 'admin', { control: 1 })
+    .grant(bob, dave, 'writer')
+  assert.equal(rolesOf(history, [[bob, 0]]), ['alice owner', 'bob admin', 'dave writer'])
+  for (const parting of [
+    [0, 1],
+    [1, 0]
+  ])
+    assert.equal(
+      rolesOf(
+        history,
+        parting.map((common) => [bob, common])
+      ),
+      ['alice owner', 'bob admin']
+    )
+})
+
+test('nobody below gives the power back that a fork took', () => {
+  const genesis = spaceBy(alice, bob, carol)
+  const history = new History()
+    .grant(carol, bob, 'admin', { control: 1 })
+    .add(bob, kinds.epoch, new Uint8Array())
+    .grant(bob, dave, 'writer')
+  const owners = ['alice owner', 'bob owner', 'carol owner']
+  assert.equal(rolesOf(history, [[bob, 0]], genesis), owners)
+  history.grant(alice, bob, 'admin', { control: 1 })
+  assert.equal(rolesOf(history, [[bob, 0]], genesis), [...owners, 'dave writer'])
+})
+
+test('an entry of several blocks stands where its last one does, which may be where versions part', () => {
+  const history = new History().grant(alice, bob, 'admin').grant(bob, carol, 'writer')
+  const [, ofBob] = history.entries
+  assert.equal(rolesOf(history, [[bob, 1]]), ['alice owner', 'bob admin', 'carol writer'])
+  history.entries[1] = { ...ofBob!, last: 1 }
+  assert.equal(rolesOf(history, [[bob, 1]]), ['alice owner', 'bob admin'])
+  history.cut(alice, bob, 1)
+  assert.equal(rolesOf(history, [[bob, 1]]), ['alice owner'])
+  history.cut(alice, bob, 2)
+  assert.equal(rolesOf(history, [[bob, 1]]), ['alice owner', 'carol writer'])
+})
+
+test('of a version that left, grants and invites count no more, cuts do; and what stays is taken in at its places', () => {
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .grant(alice, dave, 'writer')
+    .grant(bob, carol, 'writer')
+    .add(bob, kinds.invite, inviteBody('reader'))
+    .cut(bob, dave, 0)
+  const state = stateAt(alice, history.entries)
+  const roles = (): string[] =>
+    people.flatMap(({ id, record: { name } }) => {
+      const role = state.members.get(id)?.role ?? null
+      return role === null ? [] : [`${name} ${role}`]
+    })
+  assert.equal(roles(), ['alice owner', 'bob admin', 'carol writer'])
+  assert.is(state.invites.length, 1)
+  state.withdraw(bob.id, 0)
+  assert.equal(roles(), ['alice owner', 'bob admin'])
+  assert.equal(state.invites, [])
+  for (const entry of history.entries) state.add(entry)
+  assert.equal(roles(), ['alice owner', 'bob admin', 'carol writer'])
+  assert.is(state.invites.length, 1)
+})
+
 test('a cut declares which version of a log stays, before all who hold one', () => {
   const history = new History()
     .grant(alice, bob, 'admin')

@@ -16,6 +16,8 @@ export type NaivePlace =
 export interface Fact {
   readonly by: string
   readonly seq: number
+  /** Of its last block. */
+  readonly last: number
   readonly seen: readonly { readonly device: string; readonly length: number }[]
   readonly says:
     | {
@@ -41,6 +43,12 @@ export interface Fact {
     | { readonly kind: 'other' }
 }
 
+/** Versions of a device's control log are alike up to that length, and no further. */
+export interface NaiveFork {
+  readonly device: string
+  readonly common: number
+}
+
 export class NaiveMembers {
   readonly #owners: readonly string[]
   readonly #facts: readonly Fact[]
@@ -48,17 +56,23 @@ export class NaiveMembers {
   readonly #nominal = new Map<Fact, number>()
   /** Those of them that have force. */
   readonly #force = new Set<Fact>()
+  /** Those of these that rule 8 leaves the power to grant, lift and uphold. */
+  readonly #power = new Set<Fact>()
+  readonly #forks: readonly NaiveFork[]
 
-  constructor(owners: readonly string[], facts: readonly Fact[]) {
+  constructor(owners: readonly string[], facts: readonly Fact[], forks: readonly NaiveFork[] = []) {
     this.#owners = owners
     this.#facts = facts
+    this.#forks = forks
     for (const rank of [...owners.map((_, i) => 1000 - i), admin]) {
       const ofRank = facts.filter(
         (fact) => this.#standing(fact.by, { control: fact.seq }, false) === rank
       )
       const strong = ofRank.filter((fact) => this.rankAt(fact.by, { control: fact.seq }) === rank)
       for (const fact of ofRank) this.#nominal.set(fact, rank)
+      const powerful = strong.filter(({ by, seq, last }) => !this.isPowerless(by, seq, last))
       for (const fact of strong) this.#force.add(fact)
+      for (const fact of powerful) this.#power.add(fact)
     }
   }
 
@@ -84,6 +98,39 @@ export class NaiveMembers {
     return roles
   }
 
+  /** Rule 8. */
+  isPowerless(device: string, seq: number, last = seq): boolean {
+    const before = this.#forks.filter((fork) => fork.device === device && fork.common <= last)
+    return (
+      before.some(({ common }) => !this.#isGrantedAnew(device, common, seq)) &&
+      !this.#isMeantByACut(device, seq, last)
+    )
+  }
+
+  #isGrantedAnew(device: string, common: number, seq: number): boolean {
+    return [...this.#power].some(
+      (fact) =>
+        fact.says.kind === 'grant' &&
+        fact.says.to === device &&
+        fact.says.role === 'admin' &&
+        fact.says.control > common &&
+        fact.says.control <= seq &&
+        this.#nominal.get(fact)! > Math.max(admin, this.#standing(device, { control: seq }, false))
+    )
+  }
+
+  #isMeantByACut(device: string, seq: number, last: number): boolean {
+    const rank = this.#standing(device, { control: seq }, false)
+    return this.#facts.some(
+      (fact) =>
+        fact.says.kind === 'cut' &&
+        fact.says.of === device &&
+        fact.says.control > last &&
+        !this.#isLifted(fact) &&
+        this.#cutRank(fact) > rank
+    )
+  }
+
   /** Rule 1. */
   #standing(device: string, place: NaivePlace, onlyValid: boolean): number {
     const ranks = [0]
@@ -94,7 +141,7 @@ export class NaiveMembers {
       if (says.kind !== 'grant' || says.to !== device) continue
       const nominal = this.#nominal.get(fact) ?? 0
       if (nominal < admin || order.indexOf(says.role) >= nominal) continue
-      if (onlyValid && !this.#force.has(fact)) continue
+      if (onlyValid && !this.#power.has(fact)) continue
       if (this.#begins(says, place) && !this.#isLeft(device, says.control, place))
         ranks.push(order.indexOf(says.role))
     }
@@ -149,7 +196,7 @@ export class NaiveMembers {
   #cutRank(cut: Fact): number {
     const nominal = this.#nominal.get(cut) ?? 0
     if (this.#force.has(cut)) return nominal
-    const seers = [...this.#force].filter(({ seen }) =>
+    const seers = [...this.#power].filter(({ seen }) =>
       seen.some(({ device, length }) => device === cut.by && length > cut.seq)
     )
     return Math.min(nominal, Math.max(0, ...seers.map((fact) => this.#nominal.get(fact)!)))
@@ -158,10 +205,10 @@ export class NaiveMembers {
   /** Rule 6. */
   #isLifted(cut: Fact): boolean {
     const rank = this.#nominal.get(cut) ?? 0
-    return [...this.#force].some(({ by, says }, _, force) => {
+    return [...this.#power].some(({ by, says }, _, power) => {
       if (says.kind !== 'lift' || cut.says.kind !== 'cut' || says.cut !== cut.says.name)
         return false
-      const own = this.#nominal.get(force.find((fact) => fact.says === says)!)!
+      const own = this.#nominal.get(power.find((fact) => fact.says === says)!)!
       return by === cut.by ? own >= rank : own > rank
     })
   }

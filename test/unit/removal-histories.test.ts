@@ -535,12 +535,12 @@ function tokensIn(update: Uint8Array): string[] {
   )
 }
 
-function factOf({ device: by, from: seq, entry }: Written, all: readonly Written[]): Fact {
+function factOf({ device: by, from: seq, to, entry }: Written, all: readonly Written[]): Fact {
   const seen = (entry?.deps ?? []).flatMap(({ log: id, length }) => {
     const log = all.find((one) => one.log.id === id)?.log
     return log?.name.core === 'control' ? [{ device: toHex(log.name.device), length }] : []
   })
-  return { by, seq, seen, says: sayingOf(by, seq, entry) }
+  return { by, seq, last: to - 1, seen, says: sayingOf(by, seq, entry) }
 }
 
 function sayingOf(by: string, seq: number, entry: Written['entry']): Fact['says'] {
