@@ -290,6 +290,17 @@ export class Documents {
     return doc
   }
 
+  /** The same, made of those entries alone that `counts` names, by the place at which they begin. */
+  async readOf(id: string, counts: (ref: EntryRef) => boolean): Promise<Y.Doc> {
+    const refs = (await this.#options.views.readRefs(id)).filter(counts)
+    const doc = new Y.Doc()
+    const clientIdsOf = (device: DeviceId, counter: number): number[] =>
+      this.#entries.clientIdsOf(device, counter)
+    const edits = await this.#entries.readEdits(refs)
+    new Applier({ doc, origin: this, clientIdsOf, onRefused: () => {} }).apply(null, edits)
+    return doc
+  }
+
   /** Writes again what left a document, as a writer of its own; see `views/write-again.ts`. */
   async writeAgain(id: string, before: Uint8Array, lost: Lost): Promise<void> {
     const { ownLog, device, views } = this.#options

@@ -7,10 +7,11 @@
  *     value     := 0 • varString(document) • varUint(n) • (varUint(client) • varUint(clock))*n       // lost: see views/write-again.ts
  *                    • varUint(n) • (varUint(client) • varUint(clock) • varUint(length))*n • Yjs state update V2
  *                | 1 • varUint(kind) • body                          // an entry as it was
- *                | 2 • varUint(place) • block                        // of the content log, as it was sealed
+ *                | 2 • varUint(since) • varUint(place) • block        // of the content log, as it was sealed
+ *     key       := 'h' • space(32) • hash(16)                        // of a block, or a tree, that was seen to
  *
- * And, where this storage was a copy of another device's, which it is not any more, how far that one's content log went
- * here then:
+ * `since` is the length from which on the block's version of the log is another than the one that stayed. And, where this
+ * storage was a copy of another device's, which it is not any more, how far that one's content log went here then:
  *
  *     key       := 'b' • space(32) • device(32)
  *     value     := varUint(length)
@@ -18,6 +19,7 @@
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import { decodeAll, fromHex, toHex } from './bytes.ts'
+import { hash } from './crypto.ts'
 import type { KeyValueStore } from './log/database.ts'
 import type { DeviceId } from './trust/members.ts'
 import { numberAt, uint32 } from './views/view-records.ts'
@@ -25,6 +27,7 @@ import type { Lost } from './views/write-again.ts'
 
 const table = 0x77
 const formerTable = 0x62
+const markTable = 0x68
 
 export type Rescued =
   | {
@@ -35,7 +38,12 @@ export type Rescued =
       readonly before: Uint8Array
     }
   | { readonly what: 'entry'; readonly kind: number; readonly body: Uint8Array }
-  | { readonly what: 'block'; readonly place: number; readonly block: Uint8Array }
+  | {
+      readonly what: 'block'
+      readonly since: number
+      readonly place: number
+      readonly block: Uint8Array
+    }
 
 export class RescueStore {
   readonly #database: () => KeyValueStore
@@ -55,12 +63,29 @@ export class RescueStore {
     return all
   }
 
-  /** In one write. Whoever needs them durable syncs the store. */
-  async add(rescued: readonly Rescued[]): Promise<void> {
+  /**
+   * In one write, together with the note that these blocks (or trees, by their hash) were seen to. Whoever needs them
+   * durable syncs the store.
+   */
+  async add(rescued: readonly Rescued[], seenTo: readonly Uint8Array[] = []): Promise<void> {
     const last = (await this.all()).at(-1)?.number ?? -1
     const batch = this.#database().write({ autoDestroy: true })
     rescued.forEach((one, i) => batch.tryPut(this.#key(last + 1 + i), encodeRescued(one)))
+    for (const block of seenTo) batch.tryPut(this.#mark(block), Uint8Array.of(1))
     await batch.flush()
+  }
+
+  /** Was that block, or tree, seen to once? */
+  async isSeenTo(block: Uint8Array): Promise<boolean> {
+    return (await this.#database().get(this.#mark(block))) !== null
+  }
+
+  #mark(block: Uint8Array): Uint8Array {
+    const key = new Uint8Array(49)
+    key[0] = markTable
+    key.set(this.#space, 1)
+    key.set(hash('skein/seen-to', block).subarray(0, 16), 33)
+    return key
   }
 
   async remove(number: number): Promise<void> {
@@ -98,6 +123,19 @@ export class RescueStore {
     return key
   }
 
+  /** Forgets everything about the space. */
+  async clear(): Promise<void> {
+    const batch = this.#database().write({ autoDestroy: true })
+    batch.tryDeleteRange(this.#key(0), this.#key(0xffffffff))
+    const [first, last] = [new Uint8Array(49), new Uint8Array(49).fill(255)]
+    for (const key of [first, last]) {
+      key[0] = markTable
+      key.set(this.#space, 1)
+    }
+    batch.tryDeleteRange(first, last)
+    await batch.flush()
+  }
+
   #key(number: number): Uint8Array {
     const key = new Uint8Array(37)
     key[0] = table
@@ -117,6 +155,7 @@ function encodeRescued(rescued: Rescued): Uint8Array {
   }
   if (rescued.what === 'block') {
     encoding.writeUint8(encoder, 2)
+    encoding.writeVarUint(encoder, rescued.since)
     encoding.writeVarUint(encoder, rescued.place)
     encoding.writeUint8Array(encoder, rescued.block)
     return encoding.toUint8Array(encoder)
@@ -142,10 +181,10 @@ function decodeRescued(bytes: Uint8Array): Rescued {
     if (type > 0) {
       if (type > 2) throw new RangeError(`Something of type ${type}`)
       const about = decoding.readVarUint(decoder)
-      const bytes = decoding.readTailAsUint8Array(decoder)
-      return type === 1
-        ? { what: 'entry', kind: about, body: bytes }
-        : { what: 'block', place: about, block: bytes }
+      if (type === 1)
+        return { what: 'entry', kind: about, body: decoding.readTailAsUint8Array(decoder) }
+      const place = decoding.readVarUint(decoder)
+      return { what: 'block', since: about, place, block: decoding.readTailAsUint8Array(decoder) }
     }
     const number = (): number => decoding.readVarUint(decoder)
     const document = decoding.readVarString(decoder)

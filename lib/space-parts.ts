@@ -7,7 +7,8 @@ import { Lifecycle } from './lifecycle.ts'
 import type { OwnLog } from './log/own-log.ts'
 import { kinds, type LogId } from './log/entry.ts'
 import { Health } from './log/health.ts'
-import { logIdOf } from './log/log.ts'
+import { KeptVersions } from './log/kept-versions.ts'
+import { logIdOf, type Log } from './log/log.ts'
 import { RescueStore } from './rescue-store.ts'
 import { Roles } from './roles.ts'
 import type { Formerly } from './secrets.ts'
@@ -18,6 +19,7 @@ import { membersOf, type Member } from './space-members.ts'
 import { Admission } from './sync/admission.ts'
 import type { PeerConnection } from './sync/connection.ts'
 import { Forks } from './sync/forks.ts'
+import { HandOver } from './sync/hand-over.ts'
 import type { Introducible } from './sync/introducer.ts'
 import type { SealedPresence } from './sync/presence-message.ts'
 import { PresenceSealer } from './sync/presence-sealer.ts'
@@ -143,6 +145,8 @@ export class SpaceParts {
       database: () => context.store.database,
       isForked: (log) => this.control.isForked(log)
     })
+    const isOwn = (log: Log): boolean => equalBytes(log.name.device, context.device.publicKey)
+    const kept = new KeptVersions(() => context.store.database, id)
     const { platform, device } = context
     const presence = new PresenceSealer({ platform, space: id, device, control: this.control })
     this.sync = new SpaceSync({
@@ -158,7 +162,7 @@ export class SpaceParts {
       isTrustSettled: () => this.control.members.has(this.me) && this.logs.isTrustSettled,
       newsFor: (device) => this.#newsFor(device),
       isRecovering: (device) => this.isRecovering || this.#recovering.has(device),
-      isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
+      isOwn,
       syncStore: () => context.store.sync(),
       onPeers: (added, removed) => this.#peersChanged(added, removed),
       onSynced: (synced) => {
@@ -190,6 +194,14 @@ export class SpaceParts {
       onForkEvidence: (log) => this.forks.suspect(log),
       answerDiffers: (bytes) => this.forks.answer(bytes),
       onBranch: (bytes, ask) => this.forks.receive(bytes, ask),
+      handOver: new HandOver({
+        clock: context.platform.clock,
+        kept,
+        log: (log) => feed.log(log),
+        isOwn,
+        take: (piece) => this.repair.takeKept(piece),
+        onFailed: (error) => this.#repairFailed(error)
+      }),
       isConnected: (device) =>
         [...context.connections()].some((one) => one.device === device && !one.isClosed),
       introducible: () => context.introducible,
@@ -228,6 +240,7 @@ export class SpaceParts {
     this.repair = new ForkRepair({
       clock: context.platform.clock,
       rescue: this.#rescue,
+      kept,
       store: context.store,
       logs: this.logs,
       documents: this.documents,
@@ -241,7 +254,7 @@ export class SpaceParts {
       me: this.me,
       clock: context.platform.clock,
       log: (id) => feed.log(id),
-      isOwn: (log) => equalBytes(log.name.device, context.device.publicKey),
+      isOwn,
       declarations: (log) => this.control.declarations(log),
       mayDeclare: () => this.role !== null && !this.isLeaving && !this.logs.ownLog.isBehind,
       declare: async (body) => {

@@ -434,6 +434,7 @@ export class Space extends Emitter<SpaceEvents> {
     await this.close()
     await this.#parts.views.clear()
     await this.#parts.replicas.clear()
+    await this.#parts.repair.clear()
     // The outbox goes last: what it holds must be in the store durably, and the space forgotten, before.
     await this.#context.store.sync()
     await this.#context.onLeft(this)

@@ -76,14 +76,20 @@ export class Branch {
 
   /** Are these all its blocks from `common` on? */
   isMadeOf(blocks: readonly Uint8Array[]): boolean {
-    if (this.common + blocks.length !== this.length) return false
+    return this.common + blocks.length === this.length && this.beginsWith(blocks)
+  }
+
+  /** Are these its blocks from `common` on, up to one of the points? */
+  beginsWith(blocks: readonly Uint8Array[]): boolean {
+    const end = this.common + blocks.length
+    if (!this.points.includes(end)) return false
     const nodes = new Map(this.rootsAt(this.common).map((node) => [node.index, node]))
     for (const [i, block] of blocks.entries()) {
       const index = 2 * (this.common + i)
       nodes.set(index, { index, size: block.length, hash: crypto.data(block) })
     }
-    const roots = flat.fullRoots(2 * this.length).map((root) => climb(nodes, root))
-    return equalBytes(crypto.tree(roots), this.treeHashAt(this.length))
+    const roots = flat.fullRoots(2 * end).map((root) => climb(nodes, root))
+    return equalBytes(crypto.tree(roots), this.treeHashAt(end))
   }
 
   /** Fails with `BAD_ENCODING`. */

@@ -260,11 +260,7 @@ export class Feed {
    */
   async rebranch(log: Log, common: number, { keep, leave, change }: Rebranching): Promise<void> {
     const find = async (): Promise<Counts> => {
-      const pasts = new Map<LogId, Past[]>()
-      // What is built upon a control log does not hang on one of its versions: see `Readiness`.
-      for (const { log: other } of log.name.core === 'control' ? [] : this.#readers)
-        pasts.set(other.id, await this.#pastsOf(other, other.contiguousLength))
-      const stays = notBuiltOn(pasts, log.id, common)
+      const stays = await this.notBuiltOn(log, common)
       await keep(stays)
       for (const [id, length] of stays) {
         const reader = this.#readersById.get(id)
@@ -276,6 +272,15 @@ export class Feed {
       return stays
     }
     await this.#takeBack(leave, null, find, change)
+  }
+
+  /** By log, up to where it does not build on what lies beyond that length of one: of those that do, and of itself. */
+  async notBuiltOn(log: Log, length: number): Promise<Counts> {
+    const pasts = new Map<LogId, Past[]>()
+    // What is built upon a control log does not hang on one of its versions: see `Readiness`.
+    for (const { log: other } of log.name.core === 'control' ? [] : this.#readers)
+      pasts.set(other.id, await this.#pastsOf(other, other.contiguousLength))
+    return notBuiltOn(pasts, log.id, length)
   }
 
   /** Takes back what lies beyond the lengths that `find` gives, once nothing is read or delivered. One at a time. */
@@ -488,27 +493,38 @@ export class Feed {
    * naming the version that did: from there on its log is read again.
    */
   async #passOver(reader: Reader, { entry }: Pending): Promise<boolean> {
-    const { isForked, keyOf, onPassedOver } = this.#options
+    const { isForked, onPassedOver, onReadFailed } = this.#options
     const isContent = (id: LogId): boolean => this.log(id)?.name.core !== 'control'
     if (!(entry?.deps ?? []).some(({ log }) => isForked(log) && isContent(log))) return false
     const { log, delivered } = reader
     const key = [delivered, log.contiguousLength, ...this.cut.values()].join()
     if (reader.passedOverAt === key) return false
     reader.passedOverAt = key
+    try {
+      const place = await this.#goesOnAt(log, delivered)
+      if (place === null || reader.delivered !== delivered) return false
+      reader.passOver(place)
+    } catch (cause) {
+      reader.passedOverAt = ''
+      if (!this.#stopped && log.isAttached)
+        onReadFailed(storageError(`Log ${log.id} could not be read`, cause))
+      return false
+    }
+    onPassedOver()
+    return true
+  }
+
+  /** Behind an entry that hangs on what is gone, the first at which all that was named wrongly has been named again. */
+  async #goesOnAt(log: Log, start: number): Promise<number | null> {
+    const { keyOf } = this.#options
     const wrong = new Set<LogId>()
-    for await (const { from, entry: next } of entriesOf(
-      ...([log, delivered, log.contiguousLength, keyOf] as const)
-    )) {
-      for (const dep of next.deps)
+    for await (const { from, entry } of entriesOf(log, start, log.contiguousLength, keyOf)) {
+      for (const dep of entry.deps)
         if (await this.#readiness.isHere(dep)) wrong.delete(dep.log)
         else wrong.add(dep.log)
-      if (from === delivered || wrong.size > 0) continue
-      if (reader.delivered !== delivered) return false
-      reader.passOver(from)
-      onPassedOver()
-      return true
+      if (from > start && wrong.size === 0) return from
     }
-    return false
+    return null
   }
 
   #deliver({ log }: Reader, { from, to, isOwn }: Pending, entry: Entry): void {

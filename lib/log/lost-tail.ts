@@ -42,6 +42,10 @@ export class LostTail {
     this.#known[core] = Math.max(this.#known[core], length)
   }
 
+  knownLength(core: OwnCore): number {
+    return this.#known[core]
+  }
+
   /** The log is another from some length on: it was never known to be longer. */
   forget(core: OwnCore): void {
     this.#known[core] = 0

@@ -95,6 +95,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #holds = 0
   #isOvertaken = false
   #isAside = false
+  #overtakenAt = 0
   /** Entries ever taken on, and those of them that are written. */
   #taken = 0
   #written = 0
@@ -214,12 +215,13 @@ export class OwnLog extends Emitter<OwnLogEvents> {
 
   /**
    * After `onOvertaken`: what waits to be written of that kind is taken out, to be written in another way, and counts as
-   * written once this goes on; the rest goes on waiting. Whoever waits for what is taken is rejected with `CLOSED`.
+   * written once this goes on; the rest goes on waiting. Whoever waits for what is taken is rejected with `CLOSED`. `since`:
+   * how long the content log was known to be here.
    */
   async takeWaiting(
     kind: number,
     isMeant: (body: Uint8Array) => boolean = () => true
-  ): Promise<Uint8Array[]> {
+  ): Promise<{ bodies: Uint8Array[]; since: number }> {
     while (this.#running !== null) await this.#running
     const all = [...(this.#group?.waiting ?? []), ...this.#queue]
     this.#group = null
@@ -227,7 +229,7 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     this.#queue = all.filter((waiting) => !taken.includes(waiting))
     this.#takenOut += taken.length
     for (const { reject } of taken) reject(closedError())
-    return taken.map(({ body }) => body)
+    return { bodies: taken.map(({ body }) => body), since: this.#overtakenAt }
   }
 
   /** After `onOvertaken`: takes new client ids, and the log for what it is. Fails with the outbox's errors. */
@@ -256,6 +258,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
   #overtaken(): void {
     if (this.#isOvertaken || this.#closed) return
     this.#isOvertaken = true
+    const { from } = this.#group?.blocks.content ?? { from: Infinity }
+    this.#overtakenAt = Math.min(from, this.#lost.knownLength('content'))
     this.#options.onOvertaken()
   }
 

@@ -12,6 +12,8 @@
  *     7 branch                           // what it has instead
  *     8 copies                           // runs of one device: see copies.ts
  *     9 request                          // to be let in, of a device that comes of a copy: see trust/copy.ts
+ *     10 keep                            // another version of a log, for its author: see hand-over.ts
+ *     11 kept                            // it need not be sent again
  *
  * Only the space's own logs are attached to the connection, and only once the other side is known for a member. A
  * device that is not known, but holds the space key, may bring newer control blocks of members that are: it learns
@@ -77,6 +79,8 @@ export interface SpaceChannelHost {
   readonly request: () => Uint8Array | null
   /** A device that is no member asks to be let in. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly onRequest: (channel: SpaceChannel, bytes: Uint8Array) => void
+  readonly onKeep: (channel: SpaceChannel, bytes: Uint8Array) => void
+  readonly onKept: (channel: SpaceChannel, bytes: Uint8Array) => void
   /** `hasEnded`: the other side has ended it, over a connection that is open. */
   readonly onClosed: (channel: SpaceChannel, hasEnded: boolean) => void
 }
@@ -118,7 +122,9 @@ export class SpaceChannel {
         (bytes) => this.#isWithinRate() && this.#host.onDiffers(this, bytes),
         (bytes) => this.#isWithinRate() && this.#host.onBranch(this, bytes),
         (bytes) => this.#onCopies(bytes),
-        (bytes) => this.#onRequest(bytes)
+        (bytes) => this.#onRequest(bytes),
+        (bytes) => this.#isWithinRate() && this.#host.onKeep(this, bytes),
+        (bytes) => this.#isWithinRate() && this.#host.onKept(this, bytes)
       ],
       onOpen: () => this.update(),
       onClose: () => {
@@ -214,6 +220,14 @@ export class SpaceChannel {
 
   sendCopies(bytes: Uint8Array): void {
     this.#channel.send(8, bytes)
+  }
+
+  sendKeep(bytes: Uint8Array): void {
+    this.#channel.send(10, bytes)
+  }
+
+  sendKept(bytes: Uint8Array): void {
+    this.#channel.send(11, bytes)
   }
 
   askPresence(document: string): void {

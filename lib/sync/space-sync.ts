@@ -2,6 +2,7 @@
  * One space's side of all connections: which members are connected, what they hold, whether everything they hold has
  * been delivered here, and when a log may take pushed blocks.
  */
+import { toHex } from '../bytes.ts'
 import { SkeinError, storageError } from '../errors.ts'
 import type { LogId } from '../log/entry.ts'
 import type { Feed } from '../log/feed.ts'
@@ -11,6 +12,7 @@ import type { DeviceId } from '../trust/members.ts'
 import type { PeerConnection } from './connection.ts'
 import type { Copies } from './copies.ts'
 import { Gaps } from './gaps.ts'
+import type { HandOver } from './hand-over.ts'
 import { Holdings, type Holding } from './holdings.ts'
 import { Introducer, type Introducible } from './introducer.ts'
 import type { SealedPresence } from './presence-message.ts'
@@ -66,6 +68,7 @@ export interface SpaceSyncOptions {
   readonly answerDiffers: (bytes: Uint8Array) => Promise<Uint8Array | null>
   /** What a peer has instead, which `ask` asks again. Fails with `BAD_ENCODING`, `BAD_SEAL`. */
   readonly onBranch: (bytes: Uint8Array, ask: (bytes: Uint8Array) => void) => void
+  readonly handOver: HandOver
   /** Is the device connected, in whatever space? */
   readonly isConnected: (device: DeviceId) => boolean
   /** What takes introductions, or null. */
@@ -238,11 +241,19 @@ export class SpaceSync {
       },
       onIntroduction: (_, bytes) => this.#introducer.receive(channel, bytes),
       onLook: (_, look) => options.onLook(channel.device, look),
-      onDiffers: (_, bytes) => this.#answerDiffers(channel, bytes),
+      onDiffers: (_, bytes) =>
+        this.#answer(channel, options.answerDiffers(bytes), (branch) => channel.sendBranch(branch)),
       onBranch: (_, bytes) => options.onBranch(bytes, (again) => channel.sendDiffers(again)),
       request: options.request,
       onRequest: (_, bytes) => options.onRequest(channel.device, bytes),
       onCopies: (_, bytes) => options.copies.receive(channel, bytes),
+      onKeep: (_, bytes) =>
+        this.#answer(channel, options.handOver.receive(bytes), (kept) => channel.sendKept(kept)),
+      onKept: (_, bytes) =>
+        this.#answer(
+          channel,
+          options.handOver.taken(bytes, channel.device, (next) => this.#keep(channel, next))
+        ),
       onClosed: (_, hasEnded) => {
         options.copies.left(channel, hasEnded)
         this.#left(channel)
@@ -298,14 +309,23 @@ export class SpaceSync {
     for (const channel of this.#admitted()) channel.connection.close()
   }
 
-  #answerDiffers(channel: SpaceChannel, bytes: Uint8Array): void {
-    this.#options.answerDiffers(bytes).then(
-      (answer) => answer !== null && channel.isAdmitted && channel.sendBranch(answer),
+  #answer(
+    channel: SpaceChannel,
+    answering: Promise<Uint8Array | null | void>,
+    send: (answer: Uint8Array) => void = () => {}
+  ): void {
+    answering.then(
+      (answer) => answer instanceof Uint8Array && channel.isAdmitted && send(answer),
       (error: unknown) => {
         // What is not well-formed breaks the protocol; where the store fails, that is told of elsewhere.
-        if (error instanceof SkeinError && error.code === 'BAD_ENCODING') channel.connection.close()
+        if (!(error instanceof SkeinError)) return
+        if (error.code === 'BAD_ENCODING' || error.code === 'BAD_SEAL') channel.connection.close()
       }
     )
+  }
+
+  #keep(channel: SpaceChannel, bytes: Uint8Array): void {
+    if (channel.isAdmitted) channel.sendKeep(bytes)
   }
 
   sendLook(look: DocumentLook): void {
@@ -338,6 +358,7 @@ export class SpaceSync {
 
   stop(): void {
     this.#isStopped = true
+    this.#options.handOver.stop()
     this.#cancelStallCheck?.()
     this.holdings.stop()
     this.#introducer.stop()
@@ -412,6 +433,9 @@ export class SpaceSync {
     const named = holdings.flatMap(({ log }) => feed.log(log) ?? [])
     for (const log of isFirst ? feed.logs : named) this.#gatePush(log)
     this.#options.onHeard(channel.device, holdings, isFirst)
+    // Its own logs: what others kept of them.
+    const own = named.filter(({ name }) => toHex(name.device) === channel.device)
+    void this.#options.handOver.offer(own, (bytes) => this.#keep(channel, bytes))
     void this.holdings.receive(channel.device, holdings, isFirst)
     this.#forgive()
     this.checkSynced()

@@ -1,7 +1,7 @@
 /**
  * Seeded histories of a device whose machine is put back, again and again, without any sign of it, while it and others write,
  * apart and together: its logs fork. Once all are together again every device shows the same, with all that the others
- * wrote and all that the device itself has or the others have seen by the version that stays.
+ * wrote and all of the device's that it had itself, or that any of the others showed.
  *
  *   FORK_HISTORIES=1000 TEST_DEADLINE_MS=36000000 npm test -- crash/fork-h     the long form; 3 otherwise
  *   SEED=…                                                                     the first of them
@@ -26,7 +26,8 @@ interface Word {
   readonly token: string
 }
 
-async function run(seed: number): Promise<{ forks: number; words: number }> {
+async function run(seed: number): Promise<{ forks: number; words: number; twice: number }> {
+  let twice = 0
   const choose = random(seed)
   const below = (count: number): number => Math.floor(choose() * count)
   const oneOf = <T>(list: readonly T[]): T => list[below(list.length)]!
@@ -97,16 +98,35 @@ async function run(seed: number): Promise<{ forks: number; words: number }> {
       history.push('together')
     }
     if (choose() < 0.35) {
+      // Mostly so that it forks: others have what it will not know of, and it writes before it meets them.
+      const isApart = choose() < 0.7
+      if (isApart) {
+        network.heal()
+        await write(alice)
+      }
       await whenHeld(alice)
       await alice.skein.close()
       if (choose() < 0.5) takeSnapshot()
       const number = below(snapshots.length)
       const { putBack, words: then } = snapshots[number]!
       putBack()
-      words.set(alice, [...then])
+      // What others show by then they keep for her.
+      const shown = await Promise.all(
+        all
+          .filter((one) => one !== alice)
+          .flatMap((one) => names.map(async (name) => textOf(await one.space.open(name))))
+      )
+      const isDue = (word: Word): boolean =>
+        then.includes(word) || shown.some((text) => text.includes(word.token))
+      words.set(alice, words.get(alice)!.filter(isDue))
       history.push(`alice’s machine is put back to snapshot ${number}`)
+      if (isApart) {
+        network.partition([[alice.key], all.filter((one) => one !== alice).map(({ key }) => key)])
+        history.push('alice apart')
+      }
       await alice.start()
       watch(alice)
+      if (isApart) await write(alice)
     }
     for (const one of all) while (choose() < 0.5) await write(one)
     if (choose() < 0.5) {
@@ -140,8 +160,10 @@ async function run(seed: number): Promise<{ forks: number; words: number }> {
     await holds.catch((cause: unknown) => {
       throw new Error(`${why()}\nseed ${seed}: ${history.join('; ')}`, { cause })
     })
+    const text = textOf(documents[0]!)
+    for (const { token } of due) if (text.split(token).length > 2) twice++
   }
-  return { forks, words: count }
+  return { forks, words: count, twice }
 }
 
 /**
@@ -165,14 +187,17 @@ function textOf(document: Document): string {
 
 test('whatever forks, all end equal, and nothing that anyone means is lost', async () => {
   const first = seedOf('crash/fork-h')
-  const total = { forks: 0, words: 0 }
+  const total = { forks: 0, words: 0, twice: 0 }
   for (let seed = first; seed < first + histories; seed++) {
     const one = await run(seed)
     total.forks += one.forks
     total.words += one.words
+    total.twice += one.twice
   }
   assert.ok(total.words > 0)
-  console.log(`${histories} histories, ${total.forks} times a fork was told, ${total.words} words`)
+  console.log(
+    `${histories} histories, ${total.forks} times a fork was told, ${total.words} words, ${total.twice} there twice`
+  )
 })
 
 test.run()

@@ -13,6 +13,7 @@ import { toHex } from '../../lib/bytes.ts'
 import { signKeysFrom } from '../../lib/crypto.ts'
 import { SkeinError, type DeviceKeys } from '../../lib/index.ts'
 import { Branch } from '../../lib/log/branch.ts'
+import { decodePiece, encodePiece } from '../../lib/log/kept-versions.ts'
 import type { Log, LogName } from '../../lib/log/log.ts'
 import { guardConflicts } from '../../lib/log/push.ts'
 import { LogStore } from '../../lib/log/store.ts'
@@ -176,6 +177,31 @@ test('no byte of a branch can be another', async () => {
     }
   }
   assert.is(passed, 0)
+  await left[Symbol.asyncDispose]()
+  await right[Symbol.asyncDispose]()
+})
+
+test('a piece of a version proves itself, and no byte of it can be another', async () => {
+  const [left, right] = await forked(5, 6, 2)
+  const blocks = await Promise.all([7, 8, 9].map(async (i) => (await left.log.get(i))!))
+  const branch = (await left.log.branch(7, [10]))!
+  const bytes = encodePiece({ since: 5, branch, blocks })
+  const isGood = (piece: Uint8Array): boolean => {
+    const { since, branch: read, blocks: its } = decodePiece(piece)
+    return since === 5 && isSigned(read, left.log) && read.beginsWith(its)
+  }
+  assert.ok(isGood(bytes))
+  for (const others of [blocks.slice(1), blocks.slice(0, 2), [...blocks, blocks[0]!], []])
+    assert.not(isGood(encodePiece({ since: 5, branch, blocks: others })))
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = bytes.slice()
+    changed[at]! ^= 1 << (at % 8)
+    try {
+      assert.not(isGood(changed), `byte ${at}`)
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
+    }
+  }
   await left[Symbol.asyncDispose]()
   await right[Symbol.asyncDispose]()
 })
