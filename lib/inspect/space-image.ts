@@ -56,15 +56,15 @@ export async function readSpace(store: StoreImage, identity: SpaceIdentity): Pro
     return made
   }
   let control = new ControlState(genesis, ring(), device.publicKey, box)
-  // Control logs name further members, whose control logs may name more.
-  for (let known = -1; known < logs.size + unreadable.size;) {
-    known = logs.size + unreadable.size
+  // Control logs name further members, whose control logs may name more; and at first there is the genesis alone.
+  for (let isRead = false; ; isRead = true) {
+    const known = logs.size + unreadable.size
     const members = [...control.members.values()].map(({ record }) => record.signKey)
     for (const key of [device.publicKey, ...members]) {
       await find(key, 'control')
       await find(key, 'content/0')
     }
-    if (logs.size + unreadable.size === known && control.members.size > 1) break
+    if (isRead && logs.size + unreadable.size === known) break
     control = new ControlState(genesis, ring(), device.publicKey, box)
     await readControl(control, [...logs.values()])
   }

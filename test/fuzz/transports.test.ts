@@ -1,6 +1,6 @@
 /**
  * What a peer may send on a channel, and what may come by signalling, ends at most that one connection. TRANSPORT_FUZZ sets
- * how many malformed messages of each kind are sent (default 3_000; the issue's figure is 100000), TRANSPORT_SEED the seed.
+ * how many malformed messages of each kind are sent (default 3_000), TRANSPORT_SEED the seed.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,6 +1,5 @@
 /**
- * The port as a signalling server. SIGNALLING_FRAMES sets how many malformed frames are sent to it (default 2_000; the
- * issue's figure is 100000).
+ * The port as a signalling server. SIGNALLING_FRAMES sets how many malformed frames are sent to it (default 2_000).
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

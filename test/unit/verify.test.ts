@@ -114,6 +114,19 @@ test('a space that is open is verified beside its use', async () => {
   await note.saved()
 })
 
+test('a space that began with several owners is verified by what its logs say of them', async () => {
+  await using alice = await device('alice')
+  const space = await alice.skein.createSpace({ name: 'Notes', recovery: true })
+  const note = await space.open('ideas')
+  note.doc.getText('body').insert(0, 'Hello')
+  await note.saved()
+  const problems: Problem[] = []
+  for await (const problem of space.verify()) problems.push(problem)
+  await alice.skein.close()
+  for await (const problem of Skein.verify({ storage: alice.folder })) problems.push(problem)
+  assert.equal(problems, [])
+})
+
 test('what was written a moment ago is verified too', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network)
