@@ -260,16 +260,26 @@ export class Document extends Emitter<DocumentEvents> {
     return this.#resets.run(reason)
   }
 
-  /** @internal Takes in what else the logs hold, as read from another tab's: what is here already stays as it is. */
-  catchUp(stored: StoredDocument, edits: readonly IncomingEdit[]): void {
-    if (this.#own.changes === null) return
+  /**
+   * @internal Takes in what else the logs hold, as read from another tab's: what is here already stays as it is. False
+   * where something of others is here that they do not hold (any more).
+   */
+  catchUp(stored: StoredDocument, edits: readonly IncomingEdit[]): boolean {
+    const { changes } = this.#own
+    if (changes === null) return true
     this.#applyInbox()
     this.#own.flush()
     const whole = new Y.Doc({ gc: this.#doc.gc })
     this.#applierOf(whole).apply(stored.state, edits)
     const missing = Y.encodeStateAsUpdate(whole, Y.encodeStateVector(this.#doc))
+    const isAllThere = [...this.#doc.store.clients.keys()].every(
+      (client) =>
+        client === changes.clientId ||
+        Y.getState(this.#doc.store, client) <= Y.getState(whole.store, client)
+    )
     whole.destroy()
-    this.#own.changes.receive(() => Y.applyUpdate(this.#doc, missing, this))
+    changes.receive(() => Y.applyUpdate(this.#doc, missing, this))
+    return isAllThere
   }
 
   /** @internal What was edited so far leaves for the log. */

@@ -95,12 +95,7 @@ export class TabDocument {
       const { from: device, clientId, update } = reply
       document.receivePresence({ device, clientCounter: clientId, clientId }, update)
     } else if (reply.kind === 'reset') {
-      const before = this.#resetting
-      const resetting = this.#reset(reply.isNewWriter, before).finally(() => {
-        if (this.#resetting === resetting) this.#resetting = null
-        this.#writePending()
-      })
-      this.#resetting = resetting
+      this.#beginReset(reply.isNewWriter)
     } else if (reply.kind === 'holders') {
       this.#holders = reply.devices
       document.safetyChanged()
@@ -115,6 +110,14 @@ export class TabDocument {
     }
     this.document.mayWriteChanged()
     this.document.safetyChanged()
+  }
+
+  #beginReset(isNewWriter: boolean): void {
+    const resetting = this.#reset(isNewWriter, this.#resetting).finally(() => {
+      if (this.#resetting === resetting) this.#resetting = null
+      this.#writePending()
+    })
+    this.#resetting = resetting
   }
 
   async #reset(isNewWriter: boolean, before: Promise<void> | null): Promise<void> {
@@ -306,11 +309,13 @@ export class TabDocument {
       this.#done(pending)
       pending.resolve({ cut })
     }
-    // What is edited from here on comes after them.
-    this.#isAttached = true
-    this.#writePending()
     // What the former leader took in and had not told this tab.
-    this.document.catchUp(stored, edits)
+    const isAllThere = this.document.catchUp(stored, edits)
+    // What is edited from here on comes after what is pending.
+    this.#isAttached = true
+    // Entries have left, and nobody had told this tab.
+    if (!isAllThere) this.#beginReset(false)
+    this.#writePending()
     const held = this.#held ?? []
     this.#held = null
     for (const { number, edit } of held) {

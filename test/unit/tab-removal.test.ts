@@ -172,6 +172,20 @@ test('where the leader goes meanwhile, the next one is told the same', async () 
   for (const note of [atAlice, other.note]) await whenReads(note, 'first alice other ')
 })
 
+test('where the leader goes before it has told of them, they leave the other tabs all the same', async () => {
+  await using scene = await Scene.make()
+  const { note: atAlice, leader, other } = scene
+  leader.tab.hold()
+  await scene.space.remove(scene.bob.id)
+  scene.network.heal()
+  await whenReads(leader.note, 'alice ')
+  assert.is(bodyOf(other.note), 'alice late ')
+  await leader.skein.close()
+  await whenReads(other.note, 'alice ')
+  await write(other.note, 'other ')
+  await whenReads(atAlice, 'alice other ')
+})
+
 test('whose own entries leave, since it was removed, hangs nowhere, and writes on once it is let in again', async () => {
   await using scene = await Scene.make()
   const { note: atAlice, space, leader, other, alice } = scene
