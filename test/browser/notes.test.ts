@@ -229,6 +229,32 @@ notes(
   }
 )
 
+notes('over plain http, as a phone in the same network has it, it works all the same', async () => {
+  await using host = await Host.open()
+  const link = await host.invite('admin')
+  await using phone = await User.join('Pia', link.replace('localhost', 'plain.skein.test'))
+  const { page } = phone
+  await page.setViewportSize({ width: 390, height: 844 })
+  const has = await page.evaluate(() => [isSecureContext, 'serviceWorker' in navigator])
+  assert.equal(has, [false, false])
+  await phone.openNote('Bicycle')
+  await phone.write(' oil the chain')
+  await phone.untilSafety('Saved here · on 1 device')
+  await page.locator('.safety summary').click()
+  await page.getByText('Over plain http this page itself is not kept').waitFor()
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'All notes' }).click()
+  await page.getByRole('button', { name: 'Share' }).click()
+  await page.getByRole('button', { name: 'Make a link' }).click()
+  await page.getByRole('button', { name: 'Copy' }).click()
+  // There is no clipboard for pages either.
+  await page.getByText('Press Ctrl C to copy').waitFor()
+  await page.reload()
+  await phone.openNote('Bicycle')
+  await phone.until(['oil the chain'])
+  assert.equal(phone.errors, [])
+})
+
 notes('a search finds what is in notes that are not open; a reader writes nothing', async () => {
   await using host = await Host.open()
   await using rita = await User.join('Rita', await host.invite('reader'))
