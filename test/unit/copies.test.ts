@@ -3,11 +3,21 @@ import { cpSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { memory, MemoryNetwork } from '../../adapters/memory.ts'
-import { Skein, type Document, type Space } from '../../lib/index.ts'
+import {
+  Skein,
+  type DeviceKeys,
+  type Document,
+  type SkeinError,
+  type Space
+} from '../../lib/index.ts'
+import { toHex } from '../../lib/bytes.ts'
+import { signKeysFrom } from '../../lib/crypto.ts'
+import { Copies } from '../../lib/sync/copies.ts'
+import { encodeLetter, stepsAside } from '../../lib/trust/copy.ts'
 import { scratch } from '../crash/lab.ts'
 import { rejects, until, whenText } from '../devices.ts'
 import { deadline } from '../events.ts'
-import { stepsAside } from '../../lib/trust/copy.ts'
+import { HandClock } from './hand-clock.ts'
 
 const test = suite('copies that run')
 
@@ -152,6 +162,105 @@ test('of two copies exactly one steps aside, and a folder that is none never doe
       }
     }
   }
+})
+
+/** A device's own side, without a network: what a member says to it, and what came of it. */
+function side(byte: number, run: number, copyIds: number[] = []) {
+  const clock = new HandClock()
+  const heard: string[] = []
+  const sent: Uint8Array[] = []
+  const keys = signKeysFrom(new Uint8Array(32).fill(byte))
+  const copies = new Copies({
+    clock,
+    keys,
+    run: new Uint8Array(16).fill(run),
+    copyIds: copyIds.map((id) => new Uint8Array(16).fill(id)),
+    asks: () => copyIds.length > 0,
+    onAside: () => heard.push('aside'),
+    onMet: () => heard.push('met'),
+    onChange: () => {}
+  })
+  const member = { device: 'b0b', sendCopies: (bytes: Uint8Array) => void sent.push(bytes) }
+  return { copies, clock, heard, sent, keys, member }
+}
+
+function runsOf(tag: number, runs: number[]): Uint8Array {
+  return new Uint8Array([tag, ...runs.flatMap((run) => Array<number>(16).fill(run))])
+}
+
+function letterOf(to: number, from: number, copies: number[], keys: DeviceKeys): Uint8Array {
+  const name = (byte: number): string => toHex(new Uint8Array(16).fill(byte))
+  const letter = { to: name(to), from: name(from), asks: false, copies: copies.map(name) }
+  return new Uint8Array([2, ...encodeLetter(letter, keys)])
+}
+
+test('a member that lies makes no device step aside, and is found out where it forges', () => {
+  const thief = signKeysFrom(new Uint8Array(32).fill(9))
+  for (const copyIds of [[], [7]]) {
+    const { copies, heard, member, keys } = side(1, 2, copyIds)
+    // It tells of runs that never were, without end.
+    for (let i = 0; i < 300; i++) copies.receive(member, runsOf(1, [i % 250, (i * 7) % 250]))
+    const forged = [letterOf(2, 3, [], thief), letterOf(2, 3, [], keys)]
+    forged[1]![60]! ^= 1
+    for (const letter of forged)
+      assert.throws(
+        () => copies.receive(member, letter),
+        (error: SkeinError) => ['BAD_SEAL', 'BAD_ENCODING'].includes(error.code)
+      )
+    // A letter to a run of before, which the device has signed.
+    copies.receive(member, letterOf(4, 3, [], keys))
+    // Its own, turned round.
+    copies.receive(member, letterOf(2, 2, [], keys))
+    assert.equal(heard, [])
+    copies.stop()
+  }
+  const original = side(1, 2)
+  original.copies.receive(original.member, letterOf(2, 3, [5], original.keys))
+  original.copies.receive(original.member, letterOf(2, 4, [], original.keys))
+  assert.equal(original.heard, ['met', 'met'], 'who is no copy is only told')
+})
+
+test('a copy that asks waits for runs that it is told of, and not for ever', () => {
+  const { copies, clock, member, heard, keys } = side(1, 2, [7])
+  copies.met(member)
+  assert.not(copies.isSettledBy('b0b'), 'it has not said')
+  copies.receive(member, runsOf(1, []))
+  assert.ok(copies.isSettledBy('b0b'))
+  copies.receive(member, runsOf(1, [3]))
+  assert.not(copies.isSettledBy('b0b'))
+  clock.pass(9_000)
+  assert.not(copies.isSettledBy('b0b'))
+  clock.pass(1_000)
+  assert.ok(copies.isSettledBy('b0b'), 'the run is gone, or never was')
+  copies.left(member, false)
+  assert.not(copies.isSettledBy('b0b'))
+  copies.receive(member, runsOf(1, [3]))
+  assert.ok(copies.isSettledBy('b0b'), 'it is not waited for twice')
+  copies.receive(member, letterOf(2, 3, [], keys))
+  assert.equal(heard, ['aside'], 'but heard')
+})
+
+test('a member hands letters on between runs of one device alone, and tells of none that has ended', () => {
+  const { copies } = side(8, 9)
+  const peer = (device: string) => {
+    const got: string[] = []
+    return { got, device, sendCopies: (bytes: Uint8Array) => void got.push(toHex(bytes)) }
+  }
+  const { keys } = side(1, 1)
+  const letter = letterOf(3, 2, [], keys)
+  const [first, second, other] = [peer('d'), peer('d'), peer('e')]
+  copies.receive(second, runsOf(0, [3]))
+  copies.left(second, false)
+  copies.receive(other, runsOf(0, [4]))
+  copies.receive(other, letter)
+  assert.equal(other.got, [toHex(runsOf(1, []))])
+  copies.receive(first, runsOf(0, [2]))
+  assert.equal(first.got, [toHex(runsOf(1, [3]))])
+  copies.receive(first, letter)
+  copies.left(first, true)
+  const again = peer('d')
+  copies.receive(again, runsOf(0, [3]))
+  assert.equal(again.got, [toHex(runsOf(1, [])), toHex(letter)], 'the first has said that it ends')
 })
 
 test.run()

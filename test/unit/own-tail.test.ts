@@ -9,38 +9,11 @@ import { signKeysFrom } from '../../lib/crypto.ts'
 import { OwnTail } from '../../lib/log/own-tail.ts'
 import type { Log } from '../../lib/log/log.ts'
 import { LogStore } from '../../lib/log/store.ts'
-import type { Clock } from '../../lib/index.ts'
+import { HandClock } from './hand-clock.ts'
 
 const test = suite('own tail')
 
 const [bob, carol] = ['b0b', 'ca401']
-
-/** A clock whose time passes when told. */
-class HandClock implements Clock {
-  readonly #due = new Set<{ atMs: number; callback: () => void }>()
-  #nowMs = 0
-
-  now(): number {
-    return this.#nowMs
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    const due = { atMs: this.#nowMs + delayMs, callback }
-    this.#due.add(due)
-    return () => void this.#due.delete(due)
-  }
-
-  soon(callback: () => void): void {
-    this.after(0, callback)
-  }
-
-  pass(ms: number): void {
-    this.#nowMs += ms
-    for (const due of [...this.#due]) {
-      if (due.atMs <= this.#nowMs && this.#due.delete(due)) due.callback()
-    }
-  }
-}
 
 /** Two logs of two blocks each in a store of their own, and the question about them. */
 async function asking(): Promise<

@@ -259,6 +259,55 @@ test('what a clone had written that nobody has comes through, also where the ori
   }
 })
 
+test('who types through all of it loses no word and finds none twice', async () => {
+  using folder = scratch('renewal')
+  const story = await stage(folder.path)
+  const { alice, atAlice, network } = story
+  await story.bob.close()
+  const at = copyOfBob(story)
+  let clone = await start(at, 'bob', network)
+  let atClone = clone.spaces()[0]!
+  await deadline(whenMayWrite(atClone), waitMs, 'it is answered as a restored backup')
+  const words: string[] = []
+  let document = await atClone.open('plans')
+  const typing = setInterval(() => {
+    const word = `w${words.length};`
+    words.push(word)
+    type(document, word)
+  }, 3)
+  const typed = (count: number): Promise<void> =>
+    until(
+      (listener) => {
+        const timer = setInterval(listener, 10)
+        return () => clearInterval(timer)
+      },
+      () => words.length >= count,
+      `${count} words are typed`
+    )
+  let bob: Skein
+  try {
+    await typed(20)
+    bob = await start(`${folder.path}/bob`, 'bob', network)
+    await deadline(whenCopied(clone, 'here'), waitMs, 'it steps aside')
+    await typed(words.length + 20)
+    clearInterval(typing)
+    await clone.becomeOwnDevice({ name: 'clone' })
+  } finally {
+    clearInterval(typing)
+  }
+  clone = await start(at, 'clone', network)
+  atClone = clone.spaces()[0]!
+  document = await atClone.open('plans')
+  await deadline(clone.join(await atAlice.invite()), waitMs, 'it is let in')
+  await deadline(whenMayWrite(atClone), waitMs, 'it may write')
+  await write(document, 'end;')
+  const spaces = [atClone, atAlice, bob.spaces()[0]!]
+  const documents = await Promise.all(spaces.map((space) => space.open('plans')))
+  await whenAllHave(documents, ['first;', ...words, 'end;'])
+  for (const one of [clone, bob, alice]) await one.close()
+  assert.equal(await problemsIn(at), [])
+})
+
 test('a renewed clone asks members to be let in, and is by whoever may; nobody else asks in its place', async () => {
   using folder = scratch('renewal')
   const story = await stage(folder.path)
