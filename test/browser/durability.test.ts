@@ -146,6 +146,50 @@ durability('with no room left an edit is kept, told of, and saved when there is 
 })
 
 durability(
+  'storage that the browser clears is told of, and begun anew at the next load',
+  async () => {
+    await using site = await serve('test/browser/page.ts')
+    const tab = await profile.context.newPage()
+    const errors = watch(tab)
+    await tab.goto(site.url)
+    const id = await tab.evaluate(async () => {
+      const skein = new skeinPage.Skein({ storage: 'cleared' })
+      const space = await skein.createSpace({ name: 'Notes' })
+      const note = await space.open('ideas')
+      note.doc.getText('body').insert(0, 'before')
+      await note.saved()
+      Object.assign(globalThis, { note, skein })
+      return skein.id
+    })
+    const protocol = await profile.context.newCDPSession(tab)
+    const { origin } = new URL(site.url)
+    await protocol.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' })
+    const told = await tab.evaluate(async () => {
+      const { note } = globalThis as unknown as Typing
+      note.doc.getText('body').insert(0, 'after, ')
+      const code = await note.saved().catch((error: { code: string }) => error.code)
+      return { code, durable: note.safety.durable }
+    })
+    // It may be seen first that nothing can be written, or that what was written is gone.
+    assert.ok(['LOG_BEHIND', 'STORAGE_FAILED'].includes(String(told.code)), String(told.code))
+    assert.is(told.durable, false)
+    await tab.reload()
+    const next = await tab.evaluate(async () => {
+      const skein = new skeinPage.Skein({ storage: 'cleared' })
+      await skein.ready()
+      const { id } = skein
+      const spaces = skein.spaces().length
+      await skein.close()
+      return { id, spaces }
+    })
+    assert.is(next.spaces, 0)
+    assert.is.not(next.id, id)
+    assert.equal(errors, [])
+    await tab.close()
+  }
+)
+
+durability(
   'a tab that crashes in the middle of a word loses nothing that it called saved',
   async () => {
     const tab = await profile.context.newPage()

@@ -1,4 +1,7 @@
 /** WebRTC in Node: @roamhq/wrtc, introduced by a Node peer's port, or by hand. */
+import { createSocket } from 'node:dgram'
+import { once as onceEvent } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testTransport } from '../../adapters/testing.ts'
@@ -6,7 +9,7 @@ import { webrtc, type WebRtcOptions, type WebRtcTransport } from '../../adapters
 import { listen } from '../../adapters/websocket.ts'
 import { SkeinError } from '../../lib/errors.ts'
 import type { Connection, Transport } from '../../lib/transport.ts'
-import { once } from '../events.ts'
+import { deadline, once } from '../events.ts'
 import { deviceKeys } from './hyperswarm-device.ts'
 import { wrtc } from '../wrtc.ts'
 
@@ -39,6 +42,32 @@ test('devices introduced by two texts meet, with no server, and only in a common
   assert.ok(call.text.length < 300 && !/\s/.test(call.text), call.text)
   await Promise.all([alice.close(), bob.close()])
 })
+
+for (const how of ['by two texts', 'in a room'] as const) {
+  test(`devices introduced ${how} ask the ICE servers that the app names`, async () => {
+    const server = createSocket('udp4')
+    server.bind(0, '127.0.0.1')
+    await onceEvent(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const iceServers = [{ urls: `stun:127.0.0.1:${port}` }]
+    const introducing = await listen()
+    const [alice, bob] = [device(introducing.url, { iceServers }), device(introducing.url)]
+    try {
+      const asked = new Promise<Buffer>((resolve) => server.on('message', resolve))
+      await joinAs(alice, 'alice')
+      if (how === 'by two texts') await alice.call()
+      else await joinAs(bob, 'bob')
+      const request = await deadline(asked, 15_000, 'a request')
+      // RFC 8489: a binding request, and the magic cookie.
+      assert.is(request.readUInt16BE(0), 1)
+      assert.is(request.readUInt32BE(4), 0x2112_a442)
+    } finally {
+      await Promise.all([alice.close(), bob.close()])
+      await introducing.close()
+      server.close()
+    }
+  })
+}
 
 test('what is no introduction is refused', async () => {
   const alice = webrtc({ wrtc })
