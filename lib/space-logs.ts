@@ -107,6 +107,7 @@ export class SpaceLogs {
       keyOf: (log, keyId) => blockKeyOf(options.control, log.name, keyId),
       kept: (_author, log) => keptOf(options.control, log.name, log.length),
       isForked: options.isForked,
+      onProof: (body) => options.control.foresee(body),
       declares: (author) => this.#declares(author),
       deliver: options.onDelivered,
       onPassedOver: options.onPassedOver,

@@ -40,6 +40,8 @@ export interface FeedOptions extends ReaderOptions {
   readonly kept: (device: DeviceId, log: Log) => number
   /** Is it proven that this log has two versions? */
   readonly isForked: (log: LogId) => boolean
+  /** A proof of a fork is here, and waits for its turn: true if that was not known. */
+  readonly onProof: (body: Uint8Array) => boolean
   /** Does a control entry of this device say that it has seen that device's? */
   readonly declares: (device: DeviceId) => boolean
   readonly deliver: (delivered: Delivered) => void
@@ -95,6 +97,7 @@ export class Feed {
     this.#readiness = new Readiness({
       reader: (id) => this.#readersById.get(id),
       isForked: options.isForked,
+      onProof: options.onProof,
       countedOf: ({ log, counted }) => this.#countedOf(log, counted),
       onCounted: () => {
         this.#again = true

@@ -1,6 +1,6 @@
 /** Whether the next entry of a log may be delivered: it counts, and what its author had seen is here and has been delivered. */
 import { storageError, type SkeinError } from '../errors.ts'
-import type { Dep, LogId } from './entry.ts'
+import { kinds, type Dep, type LogId } from './entry.ts'
 import type { Log } from './log.ts'
 import type { Pending, Reader } from './reader.ts'
 
@@ -8,6 +8,8 @@ export interface ReadinessOptions {
   readonly reader: (id: LogId) => Reader | undefined
   /** Is it proven that this log has two versions? */
   readonly isForked: (log: LogId) => boolean
+  /** A proof of a fork waits for its turn. It proves itself: true if that was not known. */
+  readonly onProof: (body: Uint8Array) => boolean
   /** Up to where a log's entries count. */
   readonly countedOf: (reader: Reader) => number
   /** More of a log counts than before: what waited for that is to be looked at again. */
@@ -20,6 +22,8 @@ export interface ReadinessOptions {
 
 export class Readiness {
   readonly #options: ReadinessOptions
+  /** Proofs of forks that have been looked at. */
+  readonly #foreseen = new WeakSet<Pending>()
 
   constructor(options: ReadinessOptions) {
     this.#options = options
@@ -32,6 +36,12 @@ export class Readiness {
       return false
     }
     if (pending.depsChecked || pending.entry === null) return true
+    // What it waits for may wait for a log that nothing holds up once it is known to have several versions.
+    const { kind, body } = pending.entry
+    if (kind === kinds.forkProof && !this.#foreseen.has(pending)) {
+      this.#foreseen.add(pending)
+      if (this.#options.onProof(body)) this.#options.onCounted()
+    }
     // Members are a function of the set of control entries, whichever version of a log they stand in.
     const deps = pending.entry.deps.filter(({ log }) => !this.#isForkedControl(log))
     for (const dep of deps) {

@@ -93,6 +93,8 @@ export class ControlState {
     LogId,
     { readonly issuer: DeviceId; readonly proof: ForkProof }[]
   >()
+  /** Logs of which a proof that they fork is here, which waits for its turn. */
+  readonly #foreseen = new Set<LogId>()
   /** Cuts that took a role from someone here, by name. */
   readonly #inForce = new Set<string>()
 
@@ -186,7 +188,20 @@ export class ControlState {
 
   /** Is it proven that this log has two versions? */
   isForked(log: LogId): boolean {
-    return this.#forkProofs.has(log)
+    return this.#forkProofs.has(log) || this.#foreseen.has(log)
+  }
+
+  /** The body of an entry that is yet to be added: true if it proves a fork that was not known. */
+  foresee(body: Uint8Array): boolean {
+    try {
+      const { log } = readForkProof(body, this.ring.space)
+      if (this.isForked(log)) return false
+      this.#foreseen.add(log)
+      return true
+    } catch (error) {
+      if (error instanceof SkeinError) return false
+      throw error
+    }
   }
 
   /** What members, but for its author, have declared to hold of a log with several versions: the strongest first. */

@@ -72,6 +72,7 @@ class Lab {
     keyOf: () => key,
     kept: () => Number.POSITIVE_INFINITY,
     isForked: () => false,
+    onProof: () => false,
     declares: () => true,
     deliver: ({ device }) => this.delivered.push(device),
     onPassedOver: () => {},
