@@ -128,8 +128,9 @@ test('a backup is restored when its original is gone: it takes back what it lack
     await using bob = story.device('bob')
     await bob.write('since ')
     await whenText(note.doc, 'alice before since ')
+    // The machine is lost, without a word, and its backup is put onto another.
+    await bob.kill()
   }
-  // The machine is lost, and its backup is put onto another.
   renameSync(at, `${at}-lost`)
   copy(`${at}-backup`, at)
   const forks = forksIn(space)

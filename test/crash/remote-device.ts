@@ -81,9 +81,22 @@ export class RemoteDevice implements AsyncDisposable {
     return this.#call('when', expected) as Promise<State>
   }
 
+  /** kill -9. */
+  async kill(): Promise<void> {
+    const ended = this.#ended()
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return
-    const ended = once(
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = this.#ended()
+    this.#child.disconnect()
+    await ended
+  }
+
+  #ended(): Promise<unknown> {
+    return once(
       (listener: (code: unknown) => void) => {
         this.#child.on('exit', listener)
         return () => this.#child.off('exit', listener)
@@ -91,8 +104,6 @@ export class RemoteDevice implements AsyncDisposable {
       callMs,
       'the device ends'
     )
-    this.#child.disconnect()
-    await ended
   }
 
   async #call(method: string, argument?: unknown): Promise<unknown> {
