@@ -357,6 +357,43 @@ test('a renewed clone asks members to be let in, and is by whoever may; nobody e
   for (const one of [clone, bob, alice]) await one.close()
 })
 
+test('the copy of an owner comes back as an admin, those of a reader and a mirror as such, by default', async () => {
+  for (const role of ['owner', 'reader', 'mirror'] as const) {
+    using folder = scratch('renewal')
+    const { alice, atAlice, bob, network } = await stage(folder.path)
+    let copied = alice
+    if (role !== 'owner') {
+      copied = await start(`${folder.path}/carol`, 'carol', network)
+      await copied.join(await atAlice.invite({ role }))
+    }
+    const at = `${folder.path}/copy`
+    const original = `${folder.path}/${role === 'owner' ? 'alice' : 'carol'}`
+    cpSync(original, at, { recursive: true, preserveTimestamps: true })
+    let clone = await start(at, 'clone', network)
+    await deadline(whenCopied(clone, 'here'), waitMs, 'it steps aside')
+    await clone.becomeOwnDevice({ name: 'clone' })
+    const isAsked = new Promise<SpaceEvents['asked']>((resolve) => {
+      void atAlice.once('asked', resolve)
+    })
+    clone = await start(at, 'clone', network)
+    const atClone = clone.spaces()[0]!
+    const { device, formerly } = await deadline(isAsked, waitMs, 'it asks')
+    assert.is(formerly, copied.id)
+    await atAlice.letIn(device)
+    const expected = role === 'owner' ? 'admin' : role
+    await until(
+      (listener) => atClone.on('members', listener),
+      () => atClone.role === expected,
+      `it is ${expected}`
+    )
+    if (role === 'reader') await whenText((await atClone.open('plans')).doc, 'first;')
+    if (role === 'owner') await write(await atClone.open('plans'), 'second;')
+    if (role === 'owner') await whenText((await atAlice.open('plans')).doc, 'first;second;')
+    if (copied !== alice) await copied.close()
+    for (const one of [clone, bob, alice]) await one.close()
+  }
+})
+
 test('the copy of a removed device is not heard, and no device asks as the copy of another', async () => {
   using folder = scratch('renewal')
   const story = await stage(folder.path)
