@@ -346,7 +346,7 @@ export class Skein extends Emitter<SkeinEvents> {
    * keeps what is typed, and asks the members that it meets to be let in (`Space.letIn`); an invite does as well. Then it
    * writes under its own name what was typed and could not be written. `name`: what others are to see it called; default: as before. Fails with `NOT_ALLOWED` where
    * the storage is no such copy, with `STORAGE_DAMAGED` where a space could not be opened, and with the storage's errors:
-   * then it is what it was.
+   * opened again it is then the one device or the other, and has lost nothing.
    */
   async becomeOwnDevice({ name }: { name?: string } = {}): Promise<void> {
     if (name !== undefined && (name === '' || name.length > maxNameChars))

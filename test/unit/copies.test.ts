@@ -13,7 +13,13 @@ import {
 import { toHex } from '../../lib/bytes.ts'
 import { signKeysFrom } from '../../lib/crypto.ts'
 import { Copies } from '../../lib/sync/copies.ts'
-import { encodeLetter, stepsAside } from '../../lib/trust/copy.ts'
+import {
+  encodeCopyRequest,
+  encodeLetter,
+  openLetter,
+  proofOfRenewal,
+  stepsAside
+} from '../../lib/trust/copy.ts'
 import { scratch } from '../crash/lab.ts'
 import { rejects, until, whenText } from '../devices.ts'
 import { deadline } from '../events.ts'
@@ -193,6 +199,43 @@ function letterOf(to: number, from: number, copies: number[], keys: DeviceKeys):
   const letter = { to: name(to), from: name(from), asks: false, copies: copies.map(name) }
   return new Uint8Array([2, ...encodeLetter(letter, keys)])
 }
+
+test('letters and requests have the bytes that they always had', () => {
+  const fill = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte)
+  const name = (byte: number): string => toHex(fill(byte, 16))
+  const [former, device] = [signKeysFrom(fill(0x33)), signKeysFrom(fill(0x66))]
+  const letter = { to: name(0x11), from: name(0x22), asks: true, copies: [name(0x44), name(0x55)] }
+  assert.is(
+    toHex(encodeLetter(letter, former)),
+    '01' +
+      '11'.repeat(16) +
+      '22'.repeat(16) +
+      '0102' +
+      '44'.repeat(16) +
+      '55'.repeat(16) +
+      '7fdfacfcfdfdea58405f17fa89b89eafb1dcb4060a7ff4830c168bf0ad8fea46' +
+      'eda29af92142312a6355f5207f500ad404537cb5089dbd8b6dc4e85e13615501'
+  )
+  assert.equal(openLetter(encodeLetter(letter, former), former.publicKey), letter)
+  const record = {
+    signKey: device.publicKey,
+    boxKey: fill(0x77),
+    salt: fill(0x88, 16),
+    name: 'clone',
+    person: 'bob'
+  }
+  const proof = proofOfRenewal(device.publicKey, former)
+  assert.is(
+    toHex(encodeCopyRequest({ record, former: former.publicKey }, proof)),
+    '0134b4d9043156cb6dcf0beb0a2949b7559c940d2bcb6dbe8c53a9b30278e3a746' +
+      '77'.repeat(32) +
+      '88'.repeat(16) +
+      '05636c6f6e6503626f62' +
+      '17cb79fb2b4120f2b1ec65e4198d6e08b28e813feb01e4a400839b85e18080ce' +
+      '21cdd207d94d8406334c360428685cb9b83073db251b576fc2e538a9b5631a21' +
+      'f9cf3081805d590b4719f8b72e51693c4bd1bb413a554bf9e75dc38ce8f2da0c'
+  )
+})
 
 test('a member that lies makes no device step aside, and is found out where it forges', () => {
   const thief = signKeysFrom(new Uint8Array(32).fill(9))
