@@ -20,7 +20,7 @@ import type { DeviceKeys } from './transport.ts'
 import { coldOwnerOf, founderOf, type LogPosition } from './trust/control.ts'
 import type { ControlState } from './trust/control-state.ts'
 import { contentNumberOf } from './trust/cut.ts'
-import { encodeKeyShare } from './trust/epoch.ts'
+import { encodeKeyShare, encodeLacking } from './trust/epoch.ts'
 import {
   cutsInForce,
   keptContent,
@@ -427,12 +427,12 @@ export class SpaceLogs {
 
   /**
    * A member that was let in while another made a key lacks it: the key's maker hands it over at once, any other who holds
-   * it if that has not happened after a while, one after the other.
+   * it if that has not happened after a while, one after the other. So does one that was handed junk, once it has said so.
    */
   #mendGapsSoon(): void {
     const { control, context } = this.#options
-    const { gaps } = control.epochs
-    if (gaps.length === 0 || this.#cancelMending !== null) return
+    const { gaps, unopened } = control.epochs
+    if (gaps.length + unopened.length === 0 || this.#cancelMending !== null) return
     const isOwn = gaps.some(({ issuer }) => issuer === this.#me)
     const turn = 1 + [...control.members.keys()].sort().indexOf(this.#me)
     this.#cancelMending = context.platform.clock.after(isOwn ? 0 : turn * mendAfterMs, () => {
@@ -453,6 +453,10 @@ export class SpaceLogs {
       const share = encodeKeyShare({ device, sealedKeys })
       await this.#ownLog.append('control', kinds.keyShare, share).catch(() => {}) // The log tells of what fails.
     }
+    const { unopened } = control.epochs
+    if (unopened.length === 0) return
+    const lack = encodeLacking(mine.record.signKey, unopened)
+    await this.#ownLog.append('control', kinds.keyShare, lack).catch(() => {}) // The same.
   }
 
   #nameOf(device: Uint8Array, core: CoreName): LogName {

@@ -53,8 +53,11 @@ export function controlSummaryOf(
       return { text: `ends the cut ${cut.slice(0, 8)}`, details: { cut } }
     }
     case kinds.keyShare: {
-      const device = toHex(decodeKeyShare(body).device)
-      return { text: `hands keys to ${nameOf(device)}`, details: { device } }
+      const { device: signKey, sealedKeys } = decodeKeyShare(body)
+      const device = toHex(signKey)
+      // No box has this length.
+      const text = sealedKeys.length % 32 === 0 ? 'says what cannot be opened by' : 'hands keys to'
+      return { text: `${text} ${nameOf(device)}`, details: { device } }
     }
     case kinds.leave: {
       const { content } = decodeLeave(body)

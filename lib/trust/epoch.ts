@@ -3,15 +3,16 @@
  *
  *     epoch     := epochId(32) • varUint(n) • (signKey(32) • varUint8Array(sealed key))*n • varUint8Array(earlier keys)
  *                  • varUint(m) • (signKey(32) • varUint(length))*m
- *     keyShare  := device(32) • varUint8Array(sealed keys)
+ *     keyShare  := device(32) • varUint8Array(sealed keys, or, by the device itself: epochId(32)*)
  *
  * The last part of an epoch is the control cut that it took into account: the lengths of others' control logs. Of its
  * author's own log it takes everything into account up to the entry that it stands in. Epochs of before there were cuts
- * end without that part. How keys are sealed is in `keys.ts`.
+ * end without that part. A key share of a device for itself names epochs whose keys it cannot open, though it was handed
+ * them. How keys are sealed is in `keys.ts`.
  */
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
-import { decodeAll, fromHex, readBytes, toHex } from '../bytes.ts'
+import { decodeAll, fromHex, joinBytes, readBytes, toHex } from '../bytes.ts'
 
 export interface SealedKey {
   readonly signKey: Uint8Array
@@ -31,6 +32,20 @@ export interface KeyShare {
   /** Who lacks the keys: a signing key. */
   readonly device: Uint8Array
   readonly sealedKeys: Uint8Array
+}
+
+/** A device says of these epochs that it cannot open the keys that it was handed. */
+export function encodeLacking(device: Uint8Array, epochIds: readonly Uint8Array[]): Uint8Array {
+  return encodeKeyShare({ device, sealedKeys: joinBytes(epochIds) })
+}
+
+/** The epochs that a key share of a device for itself names, in hex. */
+export function lackingIn({ sealedKeys }: KeyShare): string[] {
+  return decodeAll(sealedKeys, 'list of epochs', (decoder) => {
+    const epochs: string[] = []
+    while (decoding.hasContent(decoder)) epochs.push(toHex(decoding.readUint8Array(decoder, 32)))
+    return epochs
+  })
 }
 
 export function encodeEpoch(epoch: Epoch): Uint8Array {

@@ -7,7 +7,7 @@ import type { BoxKeys } from '../crypto.ts'
 import { keyIdOf, kinds } from '../log/entry.ts'
 import { decodeGrant, type Genesis } from './control.ts'
 import { decodeCut } from './cut.ts'
-import { decodeEpoch, decodeKeyShare, encodeEpoch, type Epoch } from './epoch.ts'
+import { decodeEpoch, decodeKeyShare, encodeEpoch, lackingIn, type Epoch } from './epoch.ts'
 import { openHandedKeys, type KeyRing } from './keys.ts'
 import { membersOf, type ControlFork } from './member-set.ts'
 import {
@@ -28,6 +28,9 @@ export interface EpochsOptions {
   /** What an entry proves of somebody's control log. */
   readonly forkBy: (entry: ControlEntry) => ControlFork | null
 }
+
+/** So often a device says so of epochs of one author: thousands of junk do not make everyone write as many entries. */
+const maxLacking = 16
 
 interface Issued {
   readonly issuer: DeviceId
@@ -54,6 +57,8 @@ export class Epochs {
   #all: readonly Issued[] | null = null
   /** By device, the grants and key shares that hand it keys. */
   readonly #handed = new Map<DeviceId, { author: DeviceId; seq: number }[]>()
+  /** By device and epoch, where it says that it cannot open the key that it was handed. */
+  readonly #lacking = new Map<string, number[]>()
   /** What each author had seen of others' control logs, at which of its entries. */
   readonly #seen = new Map<DeviceId, { seq: number; device: DeviceId; length: number }[]>()
 
@@ -144,12 +149,58 @@ export class Epochs {
       if (ring.epochKey(epoch.epochId) === null || !mightRead) continue
       const named = new Set(epoch.sealed.map(({ signKey }) => toHex(signKey)))
       for (const member of members().values()) {
-        if (!mayRead(member.role) || named.has(member.device) || member.device === issuer) continue
-        if (!this.#wasHanded(member.device, issued))
-          gaps.push({ member, epochId: epoch.epochId, issuer })
+        if (!mayRead(member.role) || member.device === issuer) continue
+        const givers = this.#giversSince(member.device, issued)
+        const isHanded =
+          givers === null
+            ? named.has(member.device) || this.#wasHanded(member.device, issued)
+            : givers.isEnough || givers.devices.has(toHex(this.#options.device))
+        if (!isHanded) gaps.push({ member, epochId: epoch.epochId, issuer })
       }
     }
     return gaps
+  }
+
+  /** Epochs whose keys this device was handed and cannot open, and of which it has yet to say so, or to say so again. */
+  get unopened(): Uint8Array[] {
+    const { ring, members } = this.#options
+    const me = toHex(this.#options.device)
+    if (!mayRead(members().get(me)?.role ?? null)) return []
+    const saidOf = new Map<DeviceId, number>()
+    return this.#issued.flatMap((issued) => {
+      const { epoch, issuer } = issued
+      const said = saidOf.get(issuer) ?? 0
+      saidOf.set(issuer, said + (this.#lackingOf(me, issued)?.length ?? 0))
+      if (issuer === me || ring.epochKey(epoch.epochId) !== null || said >= maxLacking) return []
+      if (members().get(issuer)?.wasReader !== true) return []
+      const isNamed = epoch.sealed.some(({ signKey }) => toHex(signKey) === me)
+      const isHanded = this.#giversSince(me, issued)?.isEnough
+      return (isHanded ?? (isNamed || this.#wasHanded(me, issued))) ? [epoch.epochId] : []
+    })
+  }
+
+  #lackingOf(device: DeviceId, { epoch }: Issued): number[] | undefined {
+    return this.#lacking.get(`${device} ${toHex(epoch.epochId)}`)
+  }
+
+  /**
+   * Who has handed keys to a device since it first said that it cannot open one; null where it never did. Of those who do it
+   * no two may be the same for each time that it says so: one who hands it junk again does not keep the others from it.
+   */
+  #giversSince(
+    device: DeviceId,
+    issued: Issued
+  ): { devices: ReadonlySet<DeviceId>; isEnough: boolean } | null {
+    const said = this.#lackingOf(device, issued)
+    if (said === undefined) return null
+    const first = Math.min(...said)
+    const since = (this.#handed.get(device) ?? []).filter(({ author, seq }) =>
+      (this.#seen.get(author) ?? []).some(
+        (one) => one.seq <= seq && one.device === device && one.length > first
+      )
+    )
+    const devices = new Set(since.map(({ author }) => author))
+    return { devices, isEnough: devices.size >= said.length }
   }
 
   /** Was the device granted its role, or handed keys, by someone who had seen that epoch? */
@@ -209,9 +260,19 @@ export class Epochs {
   }
 
   #addShare(author: DeviceId, seq: number, body: Uint8Array): boolean {
-    const { device, sealedKeys } = decodeKeyShare(body)
+    const share = decodeKeyShare(body)
+    const { device, sealedKeys } = share
+    if (toHex(device) === author) {
+      for (const epoch of lackingIn(share)) {
+        const key = `${author} ${epoch}`
+        this.#lacking.set(key, [...(this.#lacking.get(key) ?? []), seq])
+      }
+      return true
+    }
     this.#noteHanded(device, author, seq)
-    return equalBytes(device, this.#options.device) && this.#takeHanded(sealedKeys)
+    if (!equalBytes(device, this.#options.device)) return false
+    this.#takeHanded(sealedKeys)
+    return true
   }
 
   #noteHanded(device: Uint8Array, author: DeviceId, seq: number): void {

@@ -1,6 +1,6 @@
 /**
  * The rules of membership against the naive model, in all orders. The long form, 100,000 histories and 200 sets of up to
- * seven operations in every order (about four minutes): `MEMBER_HISTORIES=100000 MEMBER_SETS=200 npm test -- member-rules`.
+ * seven operations in every order (ten minutes): `MEMBER_HISTORIES=100000 MEMBER_SETS=200 npm test -- member-rules`.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -18,7 +18,7 @@ import {
 } from '../../lib/trust/control.ts'
 import { ControlState } from '../../lib/trust/control-state.ts'
 import { encodeCut } from '../../lib/trust/cut.ts'
-import { encodeEpoch, encodeKeyShare } from '../../lib/trust/epoch.ts'
+import { decodeEpoch, encodeEpoch, encodeKeyShare, encodeLacking } from '../../lib/trust/epoch.ts'
 import { byStrength, isNamedBy, type Declaration } from '../../lib/trust/fork-proof.ts'
 import { KeyRing, openHandedKeys } from '../../lib/trust/keys.ts'
 import { MemberSet, membersOf } from '../../lib/trust/member-set.ts'
@@ -601,6 +601,53 @@ test('who was let in while another made the key is found to lack it, and a key s
   history.seen = [{ device: alice.id, length: history.lengthOf(alice) }]
   history.add(bob, kinds.keyShare, encodeKeyShare({ device: signKey, sealedKeys }))
   assert.equal(stateAt(bob, history.entries).epochs.gaps, [])
+  assert.equal(stateAt(carol, history.entries).contentKey, key)
+})
+
+test('who was handed junk says so, and is handed the key by another each time that it does', () => {
+  const key = new Uint8Array(32).fill(1)
+  const { signKey, boxKey } = carol.record
+  const junk = { signKey, sealedKey: new Uint8Array(80) }
+  const { sealed, ...epoch } = decodeEpoch(epochBody(key, alice, new Map(), bob))
+  const history = new History()
+    .grant(alice, bob, 'admin')
+    .grant(alice, carol, 'reader')
+    .add(alice, kinds.epoch, encodeEpoch({ ...epoch, sealed: [...sealed, junk] }))
+  const gapsOf = (who: Person): string[] =>
+    stateAt(who, shuffled()).epochs.gaps.map(({ member }) => member.record.name)
+  const unopened = (): number => stateAt(carol, shuffled()).epochs.unopened.length
+  let turn = 0
+  const shuffled = (): ControlEntry[] =>
+    turn++ % 2 === 0 ? history.entries : [...history.entries].reverse()
+  const look = (): unknown[] => {
+    const [first, second] = [1, 2].map(() => [gapsOf(alice), gapsOf(bob), unopened()])
+    assert.equal(first, second)
+    return first!
+  }
+  const say = (): void => {
+    history.seen = []
+    history.add(carol, kinds.keyShare, encodeLacking(signKey, [keyIdOf(key)]))
+    history.seen = [{ device: carol.id, length: history.lengthOf(carol) }]
+  }
+  assert.equal(look(), [[], [], 1])
+  say()
+  assert.equal(look(), [['carol'], ['carol'], 0])
+  // Alice hands it junk again, and then again: once counts.
+  for (let i = 0; i < 2; i++) {
+    history.add(
+      alice,
+      kinds.keyShare,
+      encodeKeyShare({ device: signKey, sealedKeys: junk.sealedKey })
+    )
+    assert.equal(look(), [[], [], 1])
+  }
+  say()
+  assert.equal(look(), [[], ['carol'], 0])
+  const ring = new KeyRing(spaceIdOf(byAlice), spaceKey)
+  ring.addEpochKey(key)
+  const sealedKeys = ring.sealFor('reader', signKey, boxKey)
+  history.add(bob, kinds.keyShare, encodeKeyShare({ device: signKey, sealedKeys }))
+  assert.equal(look(), [[], [], 0])
   assert.equal(stateAt(carol, history.entries).contentKey, key)
 })
 
