@@ -445,6 +445,7 @@ declare module '@hyperswarm/secret-stream' {
     readonly rawBytesRead: number
     setKeepAlive(intervalMs: number): void
     sendKeepAlive(): void
+    sendKeepAlive(): void
     setTimeout(silenceMs: number): void
     write(message: Uint8Array): boolean
     end(): this

@@ -40,6 +40,8 @@ export class MessageStream extends Duplex {
   #isEnding = false
   #unsent: Uint8Array = new Uint8Array()
   #sent: (() => void) | null = null
+  /** Called after each message that came, before anything is read of it. */
+  onHeard: (() => void) | null = null
 
   constructor(medium: MessageMedium, { chunkBytes = 16 * 1024 }: MessageStreamOptions = {}) {
     super()
@@ -59,6 +61,7 @@ export class MessageStream extends Duplex {
     if (this.#room < 0) return this.#refuse('no more bytes than there is room for')
     this.#inbox.push(bytes)
     this.#deliver()
+    this.onHeard?.()
   }
 
   /** The medium is closed: what came before is still read. */

@@ -2,6 +2,7 @@
  * Makes a secure stream of any byte stream: Noise XX between two devices, then encrypted messages. For transports whose
  * medium proves no keys of its own.
  */
+import { platform } from '#platform'
 import SecretStream from '@hyperswarm/secret-stream'
 import { SkeinError, throwIfAborted } from './errors.ts'
 import type { DeviceKeys, SecureStream } from './transport.ts'
@@ -15,7 +16,12 @@ export interface ByteStream {
   resume(): unknown
   destroy(error?: Error): unknown
   on(event: 'close', listener: () => void): unknown
+  /** Where it is there, it is set, and to be called when bytes have come. */
+  onHeard?: (() => void) | null
 }
+
+/** As long as a connection may be silent before it says that it is there. */
+const sayingMs = 5_000
 
 export interface SecureStreamOptions {
   readonly device: DeviceKeys
@@ -60,12 +66,28 @@ export function secureStream(raw: ByteStream, options: SecureStreamOptions): Pro
       signal?.removeEventListener('abort', abort)
       stream.setTimeout(0)
       if (remotePublicKey === undefined || isEqual(stream.remotePublicKey, remotePublicKey)) {
+        if (raw.onHeard !== undefined) raw.onHeard = sayingAgain(stream)
         resolve(stream)
       } else {
         stream.destroy(new Error('the other end has proven another key than the expected one'))
       }
     })
   })
+}
+
+/**
+ * Says that this end is there when it hears of the other, not by timers alone: in a page that has been hidden for minutes
+ * they come once a minute, and the other end would take it for gone.
+ */
+function sayingAgain(stream: SecretStream): () => void {
+  const { clock } = platform
+  let saidMs = clock.now()
+  return () => {
+    const nowMs = clock.now()
+    if (nowMs - saidMs < sayingMs || stream.destroyed) return
+    saidMs = nowMs
+    stream.sendKeepAlive()
+  }
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
