@@ -32,6 +32,16 @@ const replace: Plugin = {
     build.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path }) => ({
       path: replacements[path]!
     }))
+    // Of hypercore, what nobody calls here: its encryption and streams, checks and descriptions of a log.
+    const unused =
+      /^\.\/(lib\/)?(audit|default-encryption|fully-remote-proof|info|inspect|streams)$/
+    build.onResolve({ filter: unused }, ({ importer }) =>
+      /node_modules\/hypercore\//.test(importer) ? { path: own('shims/none.ts') } : null
+    )
+    // No log in a page was ever of an older format.
+    build.onResolve({ filter: /^\.\/migrations\/1$/ }, ({ importer }) =>
+      importer.includes('hypercore-storage') ? { path: own('shims/none.ts') } : null
+    )
     build.onResolve({ filter: /^\.\/migrations\/0$/ }, ({ importer }) =>
       importer.includes('hypercore-storage') ? { path: own('shims/first-opening.ts') } : null
     )

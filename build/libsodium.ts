@@ -37,6 +37,7 @@ const features = [
   '--enable-mutable-globals'
 ]
 
+const [highDigits, lowDigits] = [' !#$%&()*+,-./:;', 'abcdefghijklmnop'] as const
 const project = fileURLToPath(new URL('..', import.meta.url))
 const modules = join(project, 'node_modules')
 const glue = readFileSync(
@@ -102,9 +103,14 @@ export const exportNames: Readonly<Record<string, string>> = ${JSON.stringify(na
 
 export const memoryName = ${JSON.stringify(memory)}
 
-/** The module in hex: compressed for the way it takes less than base64 does. */
-export const wasmHex =
-  '${small.toString('hex')}'
+/**
+ * The module in hex, whose first digits are other characters than the second ones: compressed for the way it takes less
+ * than base64 or plain hex do, and no more than the bytes themselves.
+ */
+export const wasmText =
+  '${[...small].map((byte) => highDigits[byte >> 4]! + lowDigits[byte & 15]!).join('')}'
+
+export const [highDigits, lowDigits] = ['${highDigits}', '${lowDigits}'] as const
 `
   writeFileSync(join(project, 'adapters/browser/libsodium-wasm.ts'), text)
   console.log(`${whole.length} bytes cut to ${small.length}; imports`, imports)

@@ -2,7 +2,7 @@
  * Libsodium's WebAssembly module, and how bytes get into its memory and out again. It is compiled while this file loads,
  * since hypercore and its relatives hash while they load.
  */
-import { exportNames, memoryName, wasmHex } from './libsodium-wasm.ts'
+import { exportNames, highDigits, lowDigits, memoryName, wasmText } from './libsodium-wasm.ts'
 import { crypto_generichash_STATEBYTES } from './sodium-lengths.ts'
 
 export type Bytes = Uint8Array
@@ -18,10 +18,20 @@ call('sodium_init')
 frame.at = call('malloc', frame.bytes)
 
 function compile(): WebAssembly.Module {
-  const bytes = new Uint8Array(wasmHex.length / 2)
-  for (let i = 0; i < bytes.length; i++)
-    bytes[i] = Number.parseInt(wasmHex.slice(2 * i, 2 * i + 2), 16)
+  const bytes = new Uint8Array(wasmText.length / 2)
+  const [high, low] = [valuesOf(highDigits), valuesOf(lowDigits)]
+  for (let i = 0; i < bytes.length; i++) {
+    const at = 2 * i
+    bytes[i] = 16 * high[wasmText.charCodeAt(at)]! + low[wasmText.charCodeAt(at + 1)]!
+  }
   return new WebAssembly.Module(bytes)
+}
+
+/** By character code, what a digit stands for. */
+function valuesOf(digits: string): Uint8Array {
+  const values = new Uint8Array(128)
+  for (let value = 0; value < digits.length; value++) values[digits.charCodeAt(value)] = value
+  return values
 }
 
 export function instantiate(): WebAssembly.Exports {
