@@ -128,7 +128,13 @@ declare module 'hypercore' {
     readonly state: {
       readonly length: number
       readonly signature: Uint8Array | null
-      readonly storage: { read(): import('hypercore-storage').CoreReader }
+      readonly storage: {
+        read(): import('hypercore-storage').CoreReader
+        /** Names the log's records in the database. */
+        readonly core: { readonly dataPointer: number }
+        /** Nodes of all logs, by `data:index:fork`. */
+        readonly treeCache: { keys(): Iterable<string>; delete(key: string): boolean }
+      }
       hash(): Uint8Array
     }
     readonly peers: Peer[]

@@ -167,7 +167,8 @@ export async function branchOf(
  * Puts a branch in the place of what is here behind its `common` length: blocks and tree, in one write. Its own blocks
  * are fetched from then on. Fails with `BAD_SEAL` where it does not grow from what is here, or is not signed.
  */
-export async function takeBranch({ core }: Hypercore, branch: Branch): Promise<void> {
+export async function takeBranch(log: Hypercore, branch: Branch): Promise<void> {
+  const { core } = log
   const { state } = core
   const batch = state.createTreeBatch()
   await MerkleTree.truncate(state, branch.common, batch)
@@ -191,6 +192,17 @@ export async function takeBranch({ core }: Hypercore, branch: Branch): Promise<v
       'STORAGE_FAILED',
       'The log changed while another branch was put in its place'
     )
+  forgetNodes(log)
+}
+
+/**
+ * Lets go of the nodes of a log's tree that the store has in memory: it takes them for good as long as the log's fork
+ * number is the same, and would prove blocks by those of another version.
+ */
+export function forgetNodes({ state: { storage } }: Hypercore): void {
+  const prefix = `${storage.core.dataPointer}:`
+  for (const key of [...storage.treeCache.keys()])
+    if (key.startsWith(prefix)) storage.treeCache.delete(key)
 }
 
 function readLength(decoder: decoding.Decoder): number {

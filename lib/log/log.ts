@@ -13,7 +13,7 @@ import { SkeinError, storageError } from '../errors.ts'
 import { Emitter } from '../events.ts'
 import type { Clock } from '../platform.ts'
 import type { DeviceKeys } from '../transport.ts'
-import { branchOf, takeBranch, type Branch } from './branch.ts'
+import { branchOf, forgetNodes, takeBranch, type Branch } from './branch.ts'
 import { coded } from './database.ts'
 import type { CoreName, LogId } from './entry.ts'
 import { forgetKeys } from './forget-keys.ts'
@@ -289,6 +289,7 @@ export class Log extends Emitter<LogEvents> {
     this.#live = null
     try {
       await coded(this.#notWritten, () => this.#core.truncate(0, { fork }))
+      forgetNodes(this.#core)
     } finally {
       if (this.#wantsAll) this.download()
     }

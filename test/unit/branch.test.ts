@@ -257,6 +257,24 @@ test('one branch takes the place of the other, at once and for good', async () =
   }
 })
 
+test('who took another version proves what it goes on with, though it had proven the version before', async () => {
+  for (const [common, a, b] of shapes) {
+    const [left, right] = await forked(common, a, b)
+    const reader = await copy(null)
+    reader.log.download()
+    await exchanging(left.log, reader.log, () => reader.log.contiguousLength === left.log.length)
+    await left.log.takeBranch((await right.log.branch(common, []))!)
+    left.log.download()
+    await exchanging(left.log, right.log, () => left.log.contiguousLength === right.log.length)
+    for (const text of ['more', 'and more', 'and more of it', 'to the end'])
+      await left.log.append([block(text)])
+    right.log.download()
+    await exchanging(right.log, left.log, () => right.log.contiguousLength === left.log.length)
+    assert.equal(await right.texts(), await left.texts())
+    for (const one of [left, right, reader]) await one[Symbol.asyncDispose]()
+  }
+})
+
 test('a branch that does not grow from what is here, or is not signed, changes nothing', async () => {
   const [left, right] = await forked(4, 3, 3)
   const before = toHex(await left.log.treeHash(7))
