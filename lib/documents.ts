@@ -139,9 +139,12 @@ export class Documents {
     if (name !== null && !wasNamed && isAppsName(name)) this.#options.onDocument(name)
     const document = this.#openById.get(id)
     const incoming: IncomingEdit = { device, ref, ...edit }
+    const isItsWriter = (clientId: number): boolean =>
+      this.#entries.clientIdsOf(device, incoming.clientCounter).includes(clientId)
     if (document === undefined) this.#closed.mergeMaybe(id)
-    // What was edited here is there already; an import is not.
-    else if (!isOwn || edit.importId !== undefined) document.receive(number, incoming)
+    // What was edited in it is there already; an import is not, nor what this device wrote under other client ids.
+    else if (!isOwn || edit.importId !== undefined || !isItsWriter(document.doc.clientID))
+      document.receive(number, incoming)
     const clientIds = (): number[] => this.#entries.clientIdsOf(device, incoming.clientCounter)
     const isWritersOwn = isOwn && edit.importId === undefined
     this.#attachments.deliver(id, number, incoming, { isOwn: isWritersOwn, clientIds })
@@ -320,8 +323,6 @@ export class Documents {
     }
     for (const one of [doc, previous]) one.destroy()
     changes.destroy()
-    const { stored, edits } = await this.#entries.read(id)
-    this.#openById.get(id)?.catchUp(stored, edits)
   }
 
   /** See `DocumentHost`. */

@@ -213,6 +213,44 @@ test('who held the version that goes lets go of whom only that let in', async ()
   await Promise.all([bob.start(), mallory.start()])
 })
 
+test('what is written again is in a document that is closed in that moment', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  let note = await space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  await alice.start()
+  note = await alice.space.open('plans')
+  await type(note, 'one ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the second')
+  await alice.skein.close()
+
+  putBack()
+  network.partition([[alice.key], [bob.key]])
+  await alice.start()
+  note = await alice.space.open('plans')
+  await type(note, 'uno ')
+  const closed = new Promise<void>((resolve) => {
+    // From bob’s version, and then what alice writes again.
+    let edits = 0
+    alice.space.on('edit', ({ device: by }) => {
+      if (by === alice.id && ++edits === 2) resolve(note.close())
+    })
+  })
+  network.heal()
+  await deadline(closed, waitMs, 'it is written again, and the document closed')
+  const words = ['first', 'one', 'uno']
+  for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), words)
+  await alice.restart()
+  await whenWords(await alice.space.open('plans'), words)
+  await type(await alice.space.open('plans'), 'on ')
+  for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), [...words, 'on'])
+})
+
 test('what others built upon the version that goes is written again, and nobody finds anything wrong', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network, unaware)
