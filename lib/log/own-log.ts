@@ -146,7 +146,8 @@ export class OwnLog extends Emitter<OwnLogEvents> {
     // what is written meanwhile under the same ids would be taken for them.
     const isClean = session === null || (session.clean && !lacked && displaced.length === 0)
     const random = (length: number): Uint8Array => this.#options.platform.randomBytes(length)
-    const counters = this.#lost.asks ? passedOver(random) : isClean ? 0 : 1
+    // By how much, nothing else tells: a machine may be put back to what it was before, and begin another time.
+    const counters = this.#lost.asks || !isClean ? passedOver(random) : 0
     this.#session.begin(session?.counter ?? 0, counters)
     if (displaced.length > 0) await this.#forgetBlocks()
     // The next opening lacks nothing of its own, and others' logs perhaps still.

@@ -108,6 +108,31 @@ test('of a log that lacks what the outbox let go of, nothing is written until a 
   assert.is(own.clientCounter, 1, 'client ids of edits that were not here are not used again')
 })
 
+test('what is typed while a store lacks its end is under client ids that no other life of it has taken', async () => {
+  const lab = new Lab()
+  {
+    await using own = await lab.open()
+    for (let i = 0; i < 3; i++) await own.append('content', kind, body)
+  }
+  lab.forgetOutboxBefore(3)
+  lab.lose('content', 2)
+  const counters: number[] = []
+  const putBack = lab.outboxNow()
+  for (const life of [7, 9]) {
+    putBack()
+    lab.random = life
+    const own = await lab.open()
+    assert.ok(own.isBehind)
+    counters.push(own.clientCounter)
+    await own.close()
+  }
+  assert.is(
+    new Set(counters).size,
+    2,
+    'a machine may be put back to what it was before the first of them'
+  )
+})
+
 test('flush waits for what was queued when it was called, and ends when the log is closed', async () => {
   const lab = new Lab()
   const own = await lab.open()
@@ -226,6 +251,7 @@ class Lab {
   /** The next append to this one fails, and all until the store is opened again. */
   refuse: OwnCore | null = null
   failedReopenings = 0
+  random = 0
   /** Blocks that the content log will have lost. */
   lostAtReopening = 0
   failedTrims = 0
@@ -255,7 +281,7 @@ class Lab {
       outbox: this.#outbox(),
       platform: {
         clock: { now: () => 0, after: (_ms, callback) => this.#after(callback) },
-        randomBytes: (length: number) => new Uint8Array(length)
+        randomBytes: (length: number) => new Uint8Array(length).fill(this.random)
       } as Platform,
       keyFor: () => new Uint8Array(32),
       onKeyWanted: () => {},
@@ -317,6 +343,12 @@ class Lab {
 
   blocksOf(core: OwnCore): readonly Uint8Array[] {
     return this.#logs[core].blocks as Uint8Array[]
+  }
+
+  /** Returns what puts the outbox back to what it is now. */
+  outboxNow(): () => void {
+    const records = this.#records.slice()
+    return () => void (this.#records = records.slice())
   }
 
   /** As if it had been trimmed when the content log had that length. */

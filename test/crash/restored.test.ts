@@ -196,11 +196,17 @@ test('a restored folder waits for a member, also over a restart, and keeps what 
   await deadline(whenMayWrite(space), 20_000, 'alice may write again')
   const note = await space.open('plans')
   await deadline(note.saved({ peers: 1 }), 20_000, 'bob holds it all')
-  const theirs = (await atBob.open('plans')).doc.getText('body').toJSON()
-  await whenText(note.doc, theirs)
   // Of the first run, too, though that was closed before it could be written.
-  for (const part of ['first;', 'lost;', 'meanwhile 0;', 'meanwhile 1;'])
-    assert.is(theirs.split(part).length, 2, `${part} is there once`)
+  const parts = ['first;', 'lost;', 'meanwhile 0;', 'meanwhile 1;']
+  const bobs = await atBob.open('plans')
+  const theirs = (): string => bobs.doc.getText('body').toJSON()
+  await until(
+    (listener) => followed(bobs, listener),
+    () => parts.every((part) => theirs().includes(part)),
+    'all that was written is with bob'
+  )
+  await whenText(note.doc, theirs())
+  for (const part of parts) assert.is(theirs().split(part).length, 2, `${part} is there once`)
   assert.equal(faults, [])
   await alice.close()
 })
