@@ -32,6 +32,7 @@ import {
 
 /** What each member waits, in its turn, for others to hand a key over. */
 const mendAfterMs = 3_000
+const longestEpochPauseMs = 60_000
 const answerRetryMs = 1_000
 
 /**
@@ -92,6 +93,9 @@ export class SpaceLogs {
   #cancelAnswer: (() => void) | null = null
   #following: Promise<void> = Promise.resolve()
   #isMakingEpoch = false
+  /** Before the next epoch, where the one before may not be used. */
+  #epochPauseMs = 0
+  #cancelEpochPause = (): void => {}
   #cancelMending: (() => void) | null = null
   /** What was on this device has been delivered once: until then roles are not all known. */
   #isSettled = false
@@ -251,6 +255,7 @@ export class SpaceLogs {
     this.#ownTail?.stop()
     this.#cancelAnswer?.()
     this.#cancelMending?.()
+    this.#cancelEpochPause()
     // Undefined where opening failed half-way.
     await (this.#ownLog as OwnLog | undefined)?.close()
   }
@@ -405,13 +410,24 @@ export class SpaceLogs {
     return mayWrite(control.members.get(this.#me)?.role ?? null) && control.unknownCritical === null
   }
 
-  /** An edit never waits for an admin: who may write and holds no key that may be used makes one. */
+  /**
+   * An edit never waits for an admin: who may write and holds no key that may be used makes one. If that may not be used
+   * either, the next takes its time, longer and longer: the log is not to be filled with them.
+   */
   #makeEpochSoon(): void {
     if (this.#isMakingEpoch) return
     this.#isMakingEpoch = true
-    void this.#makeEpoch().finally(() => {
+    const { control, context } = this.#options
+    const done = (): void => {
       this.#isMakingEpoch = false
       this.#ownLog.keysChanged()
+    }
+    void this.#makeEpoch().finally(() => {
+      const isUsable = control.contentKey !== null || !this.#mayMakeEpoch
+      const pauseMs = isUsable ? 0 : this.#epochPauseMs
+      this.#epochPauseMs = isUsable ? 0 : Math.min(longestEpochPauseMs, 2 * pauseMs || mendAfterMs)
+      if (pauseMs === 0) done()
+      else this.#cancelEpochPause = context.platform.clock.after(pauseMs, done)
     })
   }
 
