@@ -54,6 +54,8 @@ interface KeptBlock {
 interface KeptEntry {
   readonly entry: Entry
   readonly blocks: readonly Uint8Array[]
+  /** Behind its last block. */
+  readonly to: number
 }
 
 export interface ForkRepairOptions {
@@ -161,16 +163,18 @@ export class ForkRepair {
     const chain = await kept.chainTo(content.id, piece)
     const entries = this.#entriesIn(chain)
     if (entries === null) return false
+    const since = await this.#partsAt(chain)
     const fresh: KeptEntry[] = []
     const before: Entry[] = []
     for (const one of entries) {
+      if (one.to <= since) continue
       const seenTo = await Promise.all(one.blocks.map((block) => rescue.isSeenTo(block)))
       if (seenTo.includes(true)) before.push(one.entry)
       else fresh.push(one)
     }
     const rescued = await this.#rescued(
       fresh.map(({ entry }) => entry),
-      piece.since,
+      since,
       before
     )
     const end = piece.branch.treeHashAt(endOf(piece))
@@ -198,6 +202,24 @@ export class ForkRepair {
     return false
   }
 
+  /**
+   * The length up to which such pieces are like the log that is here. Who kept them took another version in their place than
+   * the one that is here now, perhaps; only where theirs begins behind the parting does their word count.
+   */
+  async #partsAt(chain: readonly Piece[]): Promise<number> {
+    const { content } = this.#options.logs.own
+    const { since, branch } = chain[0]!
+    let at = branch.common
+    if (at > content.contiguousLength) return Math.min(since, at)
+    if (!equalBytes(await content.treeHash(at), branch.treeHashAt(at))) return Math.min(since, at)
+    for (const block of chain.flatMap(({ blocks }) => blocks)) {
+      const here = at < content.contiguousLength ? await content.get(at) : null
+      if (here === null || !equalBytes(here, block)) return at
+      at++
+    }
+    return at
+  }
+
   /** The entries in pieces that follow each other, with their blocks; null while a key is not here. */
   #entriesIn(chain: readonly Piece[]): KeptEntry[] | null {
     const { feed, own } = this.#options.logs
@@ -217,7 +239,7 @@ export class ForkRepair {
           if (!(error instanceof SkeinError)) throw error
           assembler.reset() // Malformed: nothing on any device.
         }
-        if (entry !== null) entries.push({ entry, blocks })
+        if (entry !== null) entries.push({ entry, blocks, to: piece.branch.common + i + 1 })
         if (assembler.isEmpty) blocks = []
       }
     }

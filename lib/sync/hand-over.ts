@@ -32,6 +32,8 @@ export class HandOver {
   /** By log, when it may be offered again, and what ends the wait for that. */
   readonly #nextAtMs = new WeakMap<Log, number>()
   readonly #cancels = new Map<Log, () => void>()
+  /** By log that waits, how its author is reached now: it may have connected anew meanwhile. */
+  readonly #sends = new Map<Log, (bytes: Uint8Array) => void>()
   #isStopped = false
 
   constructor(options: HandOverOptions) {
@@ -47,10 +49,14 @@ export class HandOver {
     for (const log of logs) {
       const waitMs = (this.#nextAtMs.get(log) ?? 0) - clock.now()
       if (waitMs <= 0) await this.#offerNext(log, send)
-      else if (!this.#cancels.has(log)) {
+      else {
+        this.#sends.set(log, send)
+        if (this.#cancels.has(log)) continue
         const again = (): void => {
+          const latest = this.#sends.get(log)!
           this.#cancels.delete(log)
-          void this.#offerNext(log, send)
+          this.#sends.delete(log)
+          void this.#offerNext(log, latest)
         }
         this.#cancels.set(log, clock.after(waitMs, again))
       }

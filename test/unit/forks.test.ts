@@ -251,6 +251,63 @@ test('what is written again is in a document that is closed in that moment', asy
   for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), [...words, 'on'])
 })
 
+test('of a version that another kept, what is in the one that stays as well is not written again', async () => {
+  const network = new MemoryNetwork()
+  await using carol = await device('carol', network)
+  await using dave = await device('dave', network)
+  await using bob = await device('bob', network)
+  await using alice = await device('alice', network, unaware)
+  const all = [carol, dave, bob, alice]
+  const space = await spaceOf(carol, bob, alice)
+  await joinAs(space, dave, { role: 'admin' })
+  const apart = (...groups: Device[][]): void =>
+    network.partition(groups.map((group) => group.map(({ key }) => key)))
+  const write = async (text: string, peers: number): Promise<void> => {
+    const note = await alice.space.open('plans')
+    await type(note, text)
+    await deadline(note.saved({ peers }), waitMs, `others have ${text}`)
+  }
+  const putBacks: (() => void)[] = []
+  const snap = async (): Promise<void> => {
+    await alice.skein.close()
+    putBacks.push(snapshot(alice))
+    await alice.start()
+  }
+  await write('base ', 3)
+  for (const one of all) await whenWords(await one.space.open('plans'), ['base'])
+  await snap()
+  apart([carol, bob, alice], [dave])
+  await write('b ', 2)
+  await snap()
+  apart([bob, alice], [carol], [dave])
+  await write('c ', 1)
+  await whenWords(await bob.space.open('plans'), ['base', 'b', 'c'])
+  await alice.skein.close()
+  // Dave’s version takes the place of bob’s.
+  putBacks[0]!()
+  apart([dave, alice], [carol], [bob])
+  await alice.start()
+  await write('d ', 1)
+  await alice.skein.close()
+  apart([dave, bob], [carol], [alice])
+  await whenWords(await bob.space.open('plans'), ['base', 'd'])
+  // Carol’s stays.
+  putBacks[1]!()
+  apart([carol, alice], [dave], [bob])
+  await alice.start()
+  await write('e ', 1)
+  await alice.skein.close()
+  // The others settle which one stays before she comes.
+  apart([carol, dave, bob], [alice])
+  for (const one of [bob, dave]) await whenWords(await one.space.open('plans'), ['base', 'b', 'e'])
+  network.heal()
+  await alice.start()
+  const words = ['base', 'b', 'c', 'd', 'e']
+  for (const one of all) await whenWords(await one.space.open('plans'), words)
+  await write('on ', 3)
+  for (const one of all) await whenWords(await one.space.open('plans'), [...words, 'on'])
+})
+
 test('what others built upon the version that goes is written again, and nobody finds anything wrong', async () => {
   const network = new MemoryNetwork()
   await using alice = await device('alice', network, unaware)
