@@ -89,10 +89,7 @@ export class ControlState {
   readonly #addedByName = new Map<string, ControlEntry>()
   /** By author and place of the entries that prove them. */
   readonly #controlForks = new Map<string, ControlFork>()
-  readonly #forkProofs = new Map<
-    LogId,
-    { readonly issuer: DeviceId; readonly proof: ForkProof }[]
-  >()
+  readonly #forkProofs = new Map<LogId, (Position & { readonly proof: ForkProof })[]>()
   /** Logs of which a proof that they fork is here, which waits for its turn. */
   readonly #foreseen = new Set<LogId>()
   /** Cuts that took a role from someone here, by name. */
@@ -175,6 +172,8 @@ export class ControlState {
     const stays = ({ issuer, last }: Position): boolean => issuer !== device || last < common
     for (const [key, issued] of this.#invitesByKey)
       this.#invitesByKey.set(key, issued.filter(stays))
+    // That a log forked is proven all the same.
+    for (const [log, proofs] of this.#forkProofs) this.#forkProofs.set(log, proofs.filter(stays))
     this.#unknownCriticals = this.#unknownCriticals.filter(stays)
   }
 
@@ -327,10 +326,10 @@ export class ControlState {
     return { members: true, keys }
   }
 
-  #readForkProof({ device, body }: ControlEntry): ForkProof {
+  #readForkProof({ device: issuer, seq, last = seq, body }: ControlEntry): ForkProof {
     const proof = readForkProof(body, this.ring.space)
     const proofs = this.#forkProofs.get(proof.log) ?? []
-    this.#forkProofs.set(proof.log, [...proofs, { issuer: device, proof }])
+    this.#forkProofs.set(proof.log, [...proofs, { issuer, seq, last, proof }])
     return proof
   }
 

@@ -1,10 +1,15 @@
 /** Who is a member, which invites and keys count: a function of the set of control entries, in whatever order they came. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { platform } from '../../adapters/node/platform.ts'
 import { boxKeysFrom, hash, signKeysFrom } from '../../lib/crypto.ts'
 import { toHex } from '../../lib/bytes.ts'
 import { keyIdOf, kinds, type CoreName } from '../../lib/log/entry.ts'
-import { logIdOf } from '../../lib/log/log.ts'
+import { logIdOf, type LogName } from '../../lib/log/log.ts'
+import { LogStore } from '../../lib/log/store.ts'
 import {
   encodeGenesis,
   encodeGrant,
@@ -19,7 +24,12 @@ import {
 import { ControlState } from '../../lib/trust/control-state.ts'
 import { encodeCut } from '../../lib/trust/cut.ts'
 import { decodeEpoch, encodeEpoch, encodeKeyShare, encodeLacking } from '../../lib/trust/epoch.ts'
-import { byStrength, isNamedBy, type Declaration } from '../../lib/trust/fork-proof.ts'
+import {
+  byStrength,
+  encodeForkProof,
+  isNamedBy,
+  type Declaration
+} from '../../lib/trust/fork-proof.ts'
 import { KeyRing, openHandedKeys } from '../../lib/trust/keys.ts'
 import { MemberSet, membersOf } from '../../lib/trust/member-set.ts'
 import {
@@ -461,6 +471,43 @@ test('of a version that left, grants and invites count no more, cuts do; and wha
   for (const entry of history.entries) state.add(entry)
   assert.equal(roles(), ['alice owner', 'bob admin', 'carol writer'])
   assert.is(state.invites.length, 1)
+})
+
+test('what a member declared of a log in a version of its own that left counts no more', async () => {
+  const name: LogName = {
+    ...{ space: spaceIdOf(byAlice), device: carol.record.signKey },
+    core: 'content/0'
+  }
+  const keys = signKeysFrom(hash('test', new TextEncoder().encode('carol')))
+  const [held, other] = await Promise.all(
+    [2, 3].map(async (last) => {
+      const folder = await mkdtemp(join(tmpdir(), 'skein-members-'))
+      const storage = await platform.openStorage(folder)
+      const store = new LogStore(storage, platform.clock)
+      await store.ready()
+      const log = await store.open(name, keys)
+      await log.append([Uint8Array.of(1), Uint8Array.of(last)])
+      const branch = await log.branch(1, [2])
+      await store.closeLog(log)
+      await store.close()
+      await storage.close()
+      await rm(folder, { recursive: true })
+      return branch!
+    })
+  )
+  const history = new History()
+    .grant(alice, bob, 'writer')
+    .grant(alice, carol, 'writer')
+    .add(bob, kinds.forkProof, encodeForkProof(name, held!, other!))
+  const state = stateAt(alice, history.entries)
+  const issuers = (): string[] =>
+    state.declarations({ id: logIdOf(name), name }).map(({ issuer }) => issuer)
+  assert.equal(issuers(), [bob.id])
+  state.withdraw(bob.id, 0)
+  assert.equal(issuers(), [])
+  assert.ok(state.isForked(logIdOf(name)), 'that it forked is proven')
+  for (const entry of history.entries) state.add(entry)
+  assert.equal(issuers(), [bob.id])
 })
 
 test('a cut declares which version of a log stays, before all who hold one', () => {
