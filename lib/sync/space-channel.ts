@@ -33,7 +33,8 @@ import type { Holding } from './holdings.ts'
 
 const protocol = 'skein/space/1'
 const lookVersion = 1
-const maxMessageBytes = 1024 * 1024
+/** A piece of a version of a log holds a block at the least, which has up to 1 MiB and a little more. */
+const maxMessageBytes = 1536 * 1024
 const maxClaims = 100_000
 /** Questions, looks and introductions a second from one device, over which they are dropped. */
 const maxAskRate = 100

@@ -265,7 +265,7 @@ test('of a version that another kept, what is in the one that stays as well is n
   const write = async (text: string, peers: number): Promise<void> => {
     const note = await alice.space.open('plans')
     await type(note, text)
-    await deadline(note.saved({ peers }), waitMs, `others have ${text}`)
+    await deadline(note.saved({ peers }), waitMs, `others have ${brief(text)}`)
   }
   const putBacks: (() => void)[] = []
   const snap = async (): Promise<void> => {
@@ -280,8 +280,10 @@ test('of a version that another kept, what is in the one that stays as well is n
   await write('b ', 2)
   await snap()
   apart([bob, alice], [carol], [dave])
-  await write('c ', 1)
-  await whenWords(await bob.space.open('plans'), ['base', 'b', 'c'])
+  // Its blocks are as large as any.
+  const long = 'long'.repeat(400_000)
+  await write(`${long} `, 1)
+  await whenWords(await bob.space.open('plans'), ['base', 'b', long])
   await alice.skein.close()
   // Dave’s version takes the place of bob’s.
   putBacks[0]!()
@@ -302,7 +304,7 @@ test('of a version that another kept, what is in the one that stays as well is n
   for (const one of [bob, dave]) await whenWords(await one.space.open('plans'), ['base', 'b', 'e'])
   network.heal()
   await alice.start()
-  const words = ['base', 'b', 'c', 'd', 'e']
+  const words = ['base', 'b', long, 'd', 'e']
   for (const one of all) await whenWords(await one.space.open('plans'), words)
   await write('on ', 3)
   for (const one of all) await whenWords(await one.space.open('plans'), [...words, 'on'])
