@@ -2,7 +2,7 @@
 import Corestore from 'corestore'
 import Hypercore from 'hypercore'
 import { Skein } from 'skein'
-import { IndexeddbPersistence } from 'y-indexeddb'
+import { IndexeddbPersistence, storeState } from 'y-indexeddb'
 import * as Y from 'yjs'
 import { platform } from '../../adapters/browser/platform.ts'
 import type { Patch } from '../../examples/demo/trace.ts'
@@ -99,6 +99,8 @@ export const benchPage = {
     await persistence.whenSynced
     const length = await write(doc)
     await written(persistence)
+    // As it does by itself a second later.
+    await storeState(persistence, true)
     await persistence.destroy()
     return length
   },
