@@ -48,6 +48,8 @@ export type Rescued =
 export class RescueStore {
   readonly #database: () => KeyValueStore
   readonly #space: Uint8Array
+  /** One after the other: each takes the numbers behind those of the one before. */
+  #adding: Promise<unknown> = Promise.resolve()
 
   constructor(database: () => KeyValueStore, space: Uint8Array) {
     this.#database = database
@@ -67,7 +69,13 @@ export class RescueStore {
    * In one write, together with the note that these blocks (or trees, by their hash) were seen to. Whoever needs them
    * durable syncs the store.
    */
-  async add(rescued: readonly Rescued[], seenTo: readonly Uint8Array[] = []): Promise<void> {
+  add(rescued: readonly Rescued[], seenTo: readonly Uint8Array[] = []): Promise<void> {
+    const added = this.#adding.then(() => this.#add(rescued, seenTo))
+    this.#adding = added.catch(() => {}) // Whoever adds is told.
+    return added
+  }
+
+  async #add(rescued: readonly Rescued[], seenTo: readonly Uint8Array[]): Promise<void> {
     const last = (await this.all()).at(-1)?.number ?? -1
     const batch = this.#database().write({ autoDestroy: true })
     rescued.forEach((one, i) => batch.tryPut(this.#key(last + 1 + i), encodeRescued(one)))
