@@ -704,6 +704,10 @@ test(`in ${histories} histories nothing is lost, nothing comes back, and all hon
   for (let seed = first; seed < first + histories; seed++) await tell(seed, totals)
   const counts = Object.entries(totals).map(([name, count]) => `${count} ${name}`)
   console.log(`${histories} histories: ${counts.join(', ')}`)
+  assert.ok(totals.removals > 0 && totals.acknowledged > 0)
+  // Of so many, some are of each kind.
+  if (histories >= 100)
+    for (const [name, count] of Object.entries(totals)) assert.ok(count > 0, name)
 })
 
 test.run()
