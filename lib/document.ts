@@ -24,6 +24,7 @@ import {
   integrateUnlogged,
   optionsOf,
   renewSubdocument,
+  taken,
   writeOver,
   type Arrival
 } from './fresh-doc.ts'
@@ -392,20 +393,29 @@ export class Document extends Emitter<DocumentEvents> {
       // Written, it would wait for ever, and hold up all that comes after it. Of another session nothing comes after it.
       if (before.clientId === clientId) this.#own.withdraw(update)
     })
-    const carry = (of: number, take: (update: Uint8Array) => void): void =>
-      carryOver(doc, { before, clientId: of }, take, (error) => this.emit('error', { error }))
+    const carry = (take: (update: Uint8Array) => void): Uint8Array[] =>
+      carryOver(doc, { before, clientId }, take)
     const isSameClient = before.clientId === clientId
-    if (mayWrite === 'yes' && isSameClient) {
-      carry(before.clientId, (update) => {
-        integrateUpdate(doc, update, this)
-        this.#own.append(update, clientId)
-      })
+    /** What hangs on entries that are gone, or was edited under other client ids. */
+    let left: Uint8Array[] = []
+    try {
+      if (mayWrite !== 'no' && !isSameClient) left = [...taken(before)]
+      else if (mayWrite === 'yes') {
+        left = carry((update) => {
+          integrateUpdate(doc, update, this)
+          this.#own.append(update, clientId)
+        })
+      }
+      this.#own.changes = this.#follow(doc, clientId)
+      // What waits until it may be written goes on waiting.
+      if (mayWrite === 'not-now' && isSameClient)
+        left = carry((update) => integrateUnlogged(doc, update, this))
+      writeOver(previous, left, doc)
+    } catch (cause) {
+      const message = 'The last edits before the document was reset cannot be kept'
+      this.emit('error', { error: new SkeinError('EDIT_INVALID', message, { cause }) })
     }
-    this.#own.changes = this.#follow(doc, clientId)
-    // What waits until it may be written goes on waiting.
-    if (mayWrite !== 'no' && !isSameClient) writeOver(previous, before, doc)
-    else if (mayWrite === 'not-now')
-      carry(clientId, (update) => integrateUnlogged(doc, update, this))
+    if (this.#own.changes === before) this.#own.changes = this.#follow(doc, clientId)
     tidyAgain()
     before.destroy()
     previous.off('subdocs', this.#subdocsChanged)

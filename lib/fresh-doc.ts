@@ -42,33 +42,31 @@ export function applyArrivals(
 }
 
 /**
- * Hands on what was edited in the `Y.Doc` of before up to now, update by update: `take` puts each into `doc`. What refers
- * to entries that are gone, or is of a client id that this session no longer has, stays there.
+ * Hands on what was edited in the `Y.Doc` of before up to now, update by update: `take` puts each into `doc`. Returns what
+ * refers to entries that are gone, and all behind it.
  */
 export function carryOver(
   doc: Y.Doc,
   { before, clientId }: { readonly before: Changes; readonly clientId: number },
-  take: (update: Uint8Array) => void,
-  onError: (error: SkeinError) => void
-): void {
-  try {
-    for (let update = before.take(); update !== null; update = before.take()) {
-      const context = { clientId, ...heldBy(doc) }
-      if (validateUpdate(update, context).verdict !== 'apply')
-        throw new RangeError('It hangs on them')
-      take(update)
-    }
-  } catch (cause) {
-    const message = 'The last edits before the document was reset hang on entries that left it'
-    onError(new SkeinError('EDIT_INVALID', message, { cause }))
+  take: (update: Uint8Array) => void
+): Uint8Array[] {
+  const left: Uint8Array[] = []
+  for (const update of taken(before)) {
+    const context = { clientId, ...heldBy(doc) }
+    if (left.length === 0 && validateUpdate(update, context).verdict === 'apply') take(update)
+    else left.push(update)
   }
+  return left
 }
 
-/** Edits what was edited in the `Y.Doc` of before, and has not left it, into `doc`, whose client is another. */
-export function writeOver(previous: Y.Doc, before: Changes, doc: Y.Doc): void {
-  const updates: Uint8Array[] = []
-  for (let update = before.take(); update !== null; update = before.take()) updates.push(update)
+/** Edits what was edited in the `Y.Doc` of before into `doc` as new content in the same places. */
+export function writeOver(previous: Y.Doc, updates: readonly Uint8Array[], doc: Y.Doc): void {
   if (updates.length > 0) writeAgain(previous, doc, lostIn(updates))
+}
+
+/** What was edited, and has not left. Fails where the document holds a value that cannot be encoded. */
+export function* taken(changes: Changes): Generator<Uint8Array, void, void> {
+  for (let update = changes.take(); update !== null; update = changes.take()) yield update
 }
 
 /** Puts an update of this client in as if it were edited here: it is still to be logged. */

@@ -7,6 +7,7 @@ import Hypercore from 'hypercore'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MemoryNetwork } from '../../adapters/memory.ts'
+import { Documents } from '../../lib/documents.ts'
 import type { Document, HistoryEntry } from '../../lib/index.ts'
 import { device, joinAs, spaceOf, until, waitMs, whenSynced, type Device } from '../devices.ts'
 import { deadline, eventually } from '../events.ts'
@@ -211,6 +212,55 @@ test('who held the version that goes lets go of whom only that let in', async ()
   await dave.restart()
   assert.is(names(dave), stay)
   await Promise.all([bob.start(), mallory.start()])
+})
+
+test('what is typed into a document that is opened while its log becomes another is kept', async () => {
+  const network = new MemoryNetwork()
+  await using alice = await device('alice', network, unaware)
+  await using bob = await device('bob', network)
+  const space = await spaceOf(alice, bob)
+  let note = await space.open('plans')
+  await type(note, 'first ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the first')
+  await alice.skein.close()
+  const putBack = snapshot(alice)
+  await alice.start()
+  note = await alice.space.open('plans')
+  await type(note, 'one ')
+  await deadline(note.saved({ peers: 1 }), waitMs, 'bob has the second')
+  await alice.skein.close()
+
+  putBack()
+  network.partition([[alice.key], [bob.key]])
+  await alice.start()
+  note = await alice.space.open('plans')
+  await type(note, 'uno ')
+  await note.close()
+  // oxlint-disable-next-line typescript/unbound-method -- called with the documents that it is a method of
+  const { recount } = Documents.prototype
+  const typed = new Promise<void>((resolve, reject) => {
+    let isTyped = false
+    Documents.prototype.recount = async function (...args) {
+      if (!isTyped && alice.space.readOnly) {
+        isTyped = true
+        const { doc } = await alice.space.open('plans')
+        const body = doc.getText('body')
+        // Behind what is about to leave.
+        if (!body.toJSON().endsWith('uno ')) reject(new Error(body.toJSON()))
+        body.insert(body.length, 'typed ')
+        resolve()
+      }
+      return recount.apply(this, args)
+    }
+  })
+  try {
+    network.heal()
+    await deadline(typed, waitMs, 'it is typed')
+    const words = ['first', 'one', 'uno', 'typed']
+    for (const one of [alice, bob]) await whenWords(await one.space.open('plans'), words)
+  } finally {
+    Documents.prototype.recount = recount
+  }
 })
 
 test('what is written again is in a document that is closed in that moment', async () => {
