@@ -1,6 +1,6 @@
 /**
- * Hands versions of a log that did not stay over to the log's author, piece by piece, each once the one before is kept
- * there. In Yjs's notation, two messages of the space's channel:
+ * Hands versions of a log that did not stay over to the log's author, piece by piece, each once the author has written the
+ * one before again. In Yjs's notation, two messages of the space's channel:
  *
  *     10 keep   := log(8) • piece                    // see log/kept-versions.ts
  *     11 kept   := log(8) • varUint(length) • treeHash(32)      // where the piece ends: it need not be sent again
@@ -100,7 +100,7 @@ export class HandOver {
     }
   }
 
-  /** The author keeps a piece: it is let go of, and the next is sent. Fails with `BAD_ENCODING`. */
+  /** The author has written a piece again: it is let go of, and the next is sent. Fails with `BAD_ENCODING`. */
   async taken(bytes: Uint8Array, author: string, send: (bytes: Uint8Array) => void): Promise<void> {
     const { log: id, length, treeHash } = decodeKept(bytes)
     const { kept } = this.#options
